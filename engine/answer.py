@@ -1,0 +1,48 @@
+"""Answers: values, and where they came from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.errors import InvalidInput
+
+
+class Source(IntEnum):
+    """Where an answer came from."""
+
+    NONE = 0  # the row is at fault: there is no answer
+    TABLE = 1
+    MODEL = 2
+    DEFAULT = 3
+
+    @property
+    def text(self) -> str:
+        """The word that bodies, headers and data sets carry."""
+        return self.name.lower()
+
+
+class Answer(NamedTuple):
+    """The answer to one row: ``width`` values, as Python floats that float32 holds exactly."""
+
+    values: tuple[float, ...]
+    source: Source
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The answers to a batch, in the order of its rows.
+
+    Attributes:
+        values: float32 of shape (n, width); NaN where a row is at fault.
+        source: uint8 of shape (n,): a ``Source`` each.
+        faults: row number -> why it has no answer.
+    """
+
+    values: npt.NDArray[np.float32]
+    source: npt.NDArray[np.uint8]
+    faults: dict[int, InvalidInput] = field(default_factory=dict)

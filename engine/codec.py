@@ -1,0 +1,217 @@
+"""Output codecs: how an answer is stored. The codec is applied to the answer on every path, the model's too.
+
+A new codec is one class here with the methods of ``Codec``, and an entry in ``CODECS``.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.errors import BadSettings, InvalidInput
+from engine.output import OutputSchema
+
+Values = npt.NDArray[np.float32]
+Codes = npt.NDArray[Any]
+
+
+class Codec(Protocol):
+    """Contract: ``decode(encode(x))`` is what every path answers; ``encode(decode(c)) == c`` for every code.
+
+    Attributes:
+        name: what a command line says.
+        dtype: of the codes, little-endian.
+    """
+
+    name: ClassVar[str]
+    dtype: ClassVar[np.dtype[Any]]
+
+    def encode(self, values: Values) -> Codes:
+        """Return codes of the shape (n, width) of ``values``; raise ``InvalidInput`` on NaN or an infinity."""
+        ...
+
+    def decode(self, codes: Codes) -> Values:
+        """Return float32 of shape (n, width)."""
+        ...
+
+    def decode_row(self, codes: tuple[Any, ...]) -> tuple[float, ...]:
+        """Decode one row of ``width`` codes, as Python floats that float32 holds exactly."""
+        ...
+
+    def error_limits(self) -> Values:
+        """Return the largest error within the declared ranges, float32 of shape (width,)."""
+        ...
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a plain form that ``codec_from_json`` reads back."""
+        ...
+
+
+class Float32Codec:
+    """The answer as it is."""
+
+    name: ClassVar[str] = "float32"
+    dtype: ClassVar[np.dtype[Any]] = np.dtype("<f4")
+
+    def __init__(self, width: int) -> None:
+        """Keep the width, values a row."""
+        self.width = width
+
+    def encode(self, values: Values) -> Codes:
+        """Return the values, checked."""
+        _refuse_non_finite(values)
+        return values.astype(self.dtype, copy=False)
+
+    def decode(self, codes: Codes) -> Values:
+        """Return the codes as they are."""
+        return codes.astype(np.float32, copy=False)
+
+    def decode_row(self, codes: tuple[Any, ...]) -> tuple[float, ...]:
+        """Return the codes as they are."""
+        return codes
+
+    def error_limits(self) -> Values:
+        """Return zeros."""
+        return np.zeros(self.width, np.float32)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the name and the width."""
+        return {"name": self.name, "width": self.width}
+
+    @classmethod
+    def of(cls, schema: OutputSchema) -> Float32Codec:
+        """Return the codec for a model's outputs."""
+        return cls(schema.width)
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> Float32Codec:
+        """Build from what ``to_json`` gave."""
+        return cls(int(fields["width"]))
+
+
+class Uint8Codec:
+    """256 evenly spaced values over each output's declared range; the nearest one answers.
+
+    Value ``k`` is ``low + (high - low) * k / 255`` in float64, rounded to float32. A float32 takes code ``k`` when it is
+    at or above exactly ``k`` thresholds; threshold ``k`` is the smallest float32 not below the midpoint of values
+    ``k - 1`` and ``k``. So the codec is monotone by construction and does no arithmetic on an answer that another CPU
+    could round otherwise. What is outside the range takes the nearest end.
+    """
+
+    name: ClassVar[str] = "uint8"
+    dtype: ClassVar[np.dtype[Any]] = np.dtype("u1")
+
+    def __init__(self, ranges: list[tuple[float, float]]) -> None:
+        """Compute the values and thresholds.
+
+        Args:
+            ranges: (low, high) of each of the ``width`` values of a row.
+
+        Raises:
+            BadSettings: a range is too narrow for 256 distinct float32 values.
+        """
+        self.ranges = [(float(low), float(high)) for low, high in ranges]
+        scales = [_scale(low, high) for low, high in self.ranges]
+        self._values = np.stack([values for values, _ in scales])  # (width, 256)
+        self._thresholds = np.stack([thresholds for _, thresholds in scales])  # (width, 255)
+        self._columns = np.arange(len(self.ranges))
+        self._lists = [values.tolist() for values in self._values]
+
+    def encode(self, values: Values) -> Codes:
+        """Return uint8 codes: how many thresholds are at or below each value."""
+        _refuse_non_finite(values)
+        codes = np.empty(values.shape, np.uint8)
+        for column, thresholds in enumerate(self._thresholds):
+            codes[:, column] = np.searchsorted(thresholds, values[:, column], side="right")
+        return codes
+
+    def decode(self, codes: Codes) -> Values:
+        """Return the stored values."""
+        if len(self._values) == 1:
+            return self._values[0][codes]
+        return self._values[self._columns, codes]
+
+    def decode_row(self, codes: tuple[Any, ...]) -> tuple[float, ...]:
+        """Return the stored values of one row."""
+        return tuple(values[code] for values, code in zip(self._lists, codes, strict=True))
+
+    def error_limits(self) -> Values:
+        """Return half the widest step of each column."""
+        steps = np.diff(self._values.astype(np.float64), axis=1).max(axis=1) / 2
+        return np.nextafter(steps.astype(np.float32), np.float32(np.inf))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the name and the ranges."""
+        return {"name": self.name, "ranges": [list(pair) for pair in self.ranges]}
+
+    @classmethod
+    def of(cls, schema: OutputSchema) -> Uint8Codec:
+        """Return the codec for a model's outputs: the outputs of a group share the union of their ranges."""
+        groups: dict[str, list[tuple[float, float]]] = {}
+        for output in schema.outputs:
+            groups.setdefault(output.group or f"output {output.name}", []).append(output.range)
+        ranges = []
+        for output in schema.outputs:
+            shared = groups[output.group or f"output {output.name}"]
+            ranges += [(min(low for low, _ in shared), max(high for _, high in shared))] * output.width
+        return cls(ranges)
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> Uint8Codec:
+        """Build from what ``to_json`` gave."""
+        return cls([(low, high) for low, high in fields["ranges"]])
+
+
+CODECS: dict[str, type[Float32Codec] | type[Uint8Codec]] = {codec.name: codec for codec in (Float32Codec, Uint8Codec)}
+
+
+def codec_named(name: str, schema: OutputSchema) -> Codec:
+    """Return the codec of a name for a model's outputs.
+
+    Raises:
+        BadSettings: there is none of that name.
+    """
+    return _codec_class(name).of(schema)
+
+
+def codec_from_json(fields: dict[str, Any]) -> Codec:
+    """Build a codec from its JSON form.
+
+    Raises:
+        BadSettings: there is none of that name.
+    """
+    return _codec_class(fields.get("name")).from_json(fields)
+
+
+def _codec_class(name: object) -> type[Float32Codec] | type[Uint8Codec]:
+    if name not in CODECS:
+        message = f"a codec must be one of {', '.join(CODECS)}; got {name!r}"
+        raise BadSettings(message)
+    return CODECS[str(name)]
+
+
+def _scale(low: float, high: float) -> tuple[Values, Values]:
+    exact = low + (high - low) * np.arange(256, dtype=np.float64) / 255
+    values = exact.astype(np.float32)
+    middles = (values[:-1].astype(np.float64) + values[1:].astype(np.float64)) / 2
+    thresholds = middles.astype(np.float32)
+    below = thresholds.astype(np.float64) < middles
+    thresholds[below] = np.nextafter(thresholds[below], np.float32(np.inf))
+    if not (np.diff(values) > 0).all() or not np.isfinite(values).all():
+        message = f"a uint8 range must hold 256 distinct float32 values; got {low} to {high}. Widen it"
+        raise BadSettings(message)
+    return values, thresholds
+
+
+def _refuse_non_finite(values: Values) -> None:
+    # One pass in the common case: a sum is finite unless something in it is not (or it overflows: then look closely).
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(values.sum(dtype=np.float32)) or np.isfinite(values).all():
+            return
+    row = int(np.flatnonzero(~np.isfinite(values).all(axis=1))[0])
+    message = (
+        f"an answer must be finite; got {values[row].tolist()} at row {row}. The model overflows: bound its outputs"
+    )
+    raise InvalidInput(message, cause="model_not_finite")

@@ -1,0 +1,31 @@
+"""Model input: rows after encoding, ready for a runtime."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Encoded rows, one feature after the other (feature-major), which is what encoding makes and ordinals read.
+
+    Attributes:
+        index: int32 of shape (k, n): the categorical and bucketed features, in the space's order.
+        number: float32 of shape (m, n): the number features, in the space's order.
+        tensors: one float32 array of shape (n, *shape) per tensor feature, in the space's order.
+    """
+
+    index: npt.NDArray[np.int32]
+    number: npt.NDArray[np.float32]
+    tensors: tuple[npt.NDArray[np.float32], ...] = ()
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return int(self.index.shape[1])
+
+    def take(self, rows: npt.NDArray[np.int64] | slice) -> Inputs:
+        """Return the chosen rows, in the order given."""
+        return Inputs(self.index[:, rows], self.number[:, rows], tuple(tensor[rows] for tensor in self.tensors))

@@ -1,0 +1,79 @@
+"""Manifests: canonical JSON, digests, and readers that refuse what they do not know."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from engine.errors import BadArtifact
+
+_CHUNK_BYTES = 1 << 20
+
+
+def canonical_json(value: object) -> bytes:
+    """Return UTF-8 JSON with sorted keys and no spaces: equal values give equal bytes. NaN is refused."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def sha256(data: bytes) -> str:
+    """Return the SHA-256 of bytes, as hex."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def file_entry(path: Path) -> dict[str, Any]:
+    """Return what a manifest says of a file: its size in bytes and its SHA-256."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    return {"size_bytes": path.stat().st_size, "sha256": digest.hexdigest()}
+
+
+def check_file(path: Path, entry: dict[str, Any], *, where: str) -> None:
+    """Hold a file against its manifest entry.
+
+    Raises:
+        BadArtifact: the size or the digest differs.
+    """
+    found = file_entry(path)
+    for key, word in (("size_bytes", "bytes long"), ("sha256", "the SHA-256")):
+        if found[key] != entry[key]:
+            message = f"{where}: must be {entry[key]} ({word}); got {found[key]}. Copy or build it again"
+            raise BadArtifact(message)
+
+
+def parse_manifest(data: bytes, *, kind: str, version: int, where: str) -> dict[str, Any]:
+    """Read a manifest of one kind.
+
+    Raises:
+        BadArtifact: it is not JSON, not of this kind, or of a format version that this reader does not know.
+    """
+    try:
+        fields = json.loads(data)
+    except ValueError as error:
+        message = f"{where}: must be JSON; got {data[:40]!r}. The file is damaged: restore or rebuild it"
+        raise BadArtifact(message) from error
+    found = fields.get("format") if isinstance(fields, dict) else None
+    if not isinstance(found, dict) or found.get("kind") != kind:
+        message = f"{where}: must be a {kind} manifest; got format {found!r}"
+        raise BadArtifact(message)
+    if found.get("version") != version:
+        message = (
+            f"{where}: must be of {kind} format version {version}; got {found.get('version')!r}. "
+            "It was written by another foretable: upgrade this one, or build it again"
+        )
+        raise BadArtifact(message)
+    return fields
+
+
+def new_manifest(kind: str, version: int, **fields: object) -> dict[str, Any]:
+    """Return a manifest's fields with its format in front."""
+    return {"format": {"kind": kind, "version": version}, **fields}
+
+
+def now_text() -> str:
+    """Return the time now, UTC, to the second, in ISO 8601."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

@@ -1,0 +1,175 @@
+"""The predictor: the one door to answers. Table first, model on a miss."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from engine.answer import Answer, Answers, Source
+from engine.bundle import Bundle
+from engine.codec import Codec, codec_from_json
+from engine.encoded import Encoded
+from engine.errors import BadArtifact, InvalidInput, NotFound
+from engine.inputs import Inputs
+from engine.registry import ModelRegistry, Registry
+from engine.release import Release
+from engine.runtime import Runtime
+from engine.table import DenseTable
+
+
+class Predictor:
+    """One release, loaded. The same row gives the same bytes by every method, from table and model alike.
+
+    Thread-safe. The model path waits for one of ``threads`` interpreters; the table path never waits.
+
+    Attributes:
+        release: what it answers from.
+        bundle: its bundle.
+        space: the features.
+        schema: the outputs.
+        table: the lookup table, or None.
+        numeric_class: of this CPU.
+    """
+
+    def __init__(
+        self,
+        release: Release,
+        bundle: Bundle,
+        runtime: Runtime,
+        table: DenseTable | None,
+        *,
+        numeric_class: str,
+    ) -> None:
+        """Join what ``load`` read."""
+        self.release, self.bundle, self.table, self.numeric_class = release, bundle, table, numeric_class
+        self.space, self.schema = bundle.space, bundle.schema
+        self.codec: Codec = codec_from_json(release.codec)
+        self._runtime = runtime
+
+    @classmethod
+    def open(
+        cls, registry: str, model: str, *, label: str = "production", release: int | None = None, threads: int = 1
+    ) -> Predictor:
+        """Load what a label points to, or a release by its number.
+
+        Raises:
+            NotFound: there is no such model, label or release.
+            BadArtifact: a file is damaged.
+        """
+        models = Registry(registry).model(model)
+        if release is None:
+            head = models.label(label).head()
+            if head is None:
+                known = ", ".join(models.labels()) or "none yet: publish first"
+                message = f"label of model {model!r} in {models.storage.url} must be one of {known}; got {label!r}"
+                raise NotFound(message)
+            release = head.release
+        return cls.load(models, models.release(release), threads=threads)
+
+    @classmethod
+    def load(
+        cls, models: ModelRegistry, release: Release, *, threads: int = 1, scratch: str | None = None
+    ) -> Predictor:
+        """Load a release: verify the bundle, check the golden answers, copy and map the table.
+
+        Args:
+            models: the model's part of the registry.
+            release: what to load.
+            threads: interpreters a shape, at most.
+            scratch: where the private copy of the table goes; None is the system's temporary directory.
+
+        Raises:
+            BadArtifact: a file is damaged, or table and bundle are not of one build.
+        """
+        bundle = models.bundle(release.bundle)
+        if bundle.digest != release.bundle_digest:
+            message = f"bundle {bundle.identity} must have the digest {release.bundle_digest}; got {bundle.digest}"
+            raise BadArtifact(message)
+        runtime = bundle.runtime(release.variant, threads=threads)
+        numeric_class = bundle.check_numeric_class(runtime if release.variant == "float32" else bundle.runtime())
+        table = None
+        if release.table:
+            table = DenseTable.open(models.storage, models.table_path(release.table), scratch=scratch)
+            spec = table.spec
+            if (spec.bundle, spec.variant, spec.codec) != (release.bundle, release.variant, release.codec):
+                message = (
+                    f"table {release.table} must be of bundle {release.bundle}, {release.variant}, {release.codec}; "
+                    f"got {spec.bundle}, {spec.variant}, {spec.codec}. Precompute it again"
+                )
+                raise BadArtifact(message)
+        return cls(release, bundle, runtime, table, numeric_class=numeric_class)
+
+    def predict_row(self, row: Mapping[str, object]) -> Answer:
+        """Answer one row of raw values by feature name.
+
+        Raises:
+            InvalidInput: the row is at fault, or the model's answer to it is not finite.
+        """
+        answer = self.lookup(row)
+        if answer is not None:
+            return answer
+        values = self.infer(self.space.encode_row(row))
+        return Answer(tuple(values[0].tolist()), Source.MODEL)
+
+    def lookup(self, row: Mapping[str, object]) -> Answer | None:
+        """Answer one row from the table alone: the shortest path; None where it is a miss.
+
+        Raises:
+            InvalidInput: the row is at fault.
+        """
+        if self.table is None:
+            return None
+        ordinal = self.space.ordinal_of(row)
+        if ordinal < 0:
+            return None
+        values = self.table.row(ordinal)
+        return None if values is None else Answer(values, Source.TABLE)
+
+    def predict(self, table: pa.Table | pa.RecordBatch) -> Answers:
+        """Answer Arrow columns of raw values. Never raises for a bad row: it is a fault of the result."""
+        return self.answer(self.space.encode(table))
+
+    def predict_rows(self, rows: Sequence[Mapping[str, object]]) -> Answers:
+        """Answer rows of raw values, as JSON gives them. Never raises for a bad row."""
+        return self.answer(self.space.encode_rows(rows))
+
+    def answer(self, encoded: Encoded) -> Answers:
+        """Answer encoded rows: table hits taken out, the rest by the model in few calls."""
+        rows = len(encoded)
+        ok = encoded.ok
+        if self.table is None:
+            values, hit = np.zeros((rows, self.schema.width), np.float32), np.zeros(rows, bool)
+        else:
+            ordinals = self.space.ordinals(encoded.inputs)
+            if encoded.faults:
+                ordinals[~ok] = -1
+            values, hit = self.table.lookup(ordinals)
+        source = np.where(hit, np.uint8(Source.TABLE), np.uint8(Source.NONE))
+        misses = np.flatnonzero(ok & ~hit)
+        faults = dict(encoded.faults)
+        if len(misses):
+            raw = self._runtime.infer(encoded.inputs.take(misses))
+            finite = np.isfinite(raw).all(axis=1)
+            if not finite.all():
+                faults.update({int(row): _not_finite() for row in misses[~finite]})
+                misses, raw = misses[finite], raw[finite]
+            values[misses] = self.codec.decode(self.codec.encode(raw))
+            source[misses] = Source.MODEL
+        if faults:
+            values[list(faults)] = np.nan
+        return Answers(values, source, faults)
+
+    def infer(self, inputs: Inputs) -> npt.NDArray[np.float32]:
+        """Answer encoded rows by the model alone, after the codec; float32 of shape (n, width).
+
+        Raises:
+            InvalidInput: an answer is not finite.
+        """
+        return self.codec.decode(self.codec.encode(self._runtime.infer(inputs)))
+
+
+def _not_finite() -> InvalidInput:
+    return InvalidInput("the model's answer must be finite; got NaN or an infinity", cause="model_not_finite")
