@@ -1,0 +1,106 @@
+# Everything a developer or CI runs. `make` lists it.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+VENV := .venv
+BIN := $(VENV)/bin
+# The oldest supported Python first: the locks are cut for it.
+PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(shell \
+	$(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))))
+STAMP := $(VENV)/.installed
+FULL := $(STAMP)-dev
+DEMO := $(STAMP)-demo
+SOURCES := $(wildcard bench engine examples foretable jobs online streaming tests)
+REQUIRE_SERVICES ?= $(if $(filter true,$(CI)),1,)
+export REQUIRE_SERVICES
+
+# One line for `pip install`: only locked files, checked against their hashes.
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input
+LOCKED := $(PIP_INSTALL) --require-hashes
+
+# $(call in-java,COMMAND): runs COMMAND with JAVA_HOME set to a Java that Spark can use, where there is one.
+in-java = home="$$(scripts/ensure_java.sh $(if $(REQUIRE_SERVICES),--require))"; \
+	if [ -n "$$home" ]; then export JAVA_HOME="$$home"; fi; $(1)
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {sub(/%/, "NAME", $$1); printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: setup venv setup-demo
+setup: $(FULL) ## Make .venv from the locked, hashed requirements
+venv: setup
+
+setup-demo: ## Make .venv with only what the demo needs (no linters, no tests)
+	@$(MAKE) --no-print-directory $(if $(wildcard $(FULL)),$(FULL),$(DEMO))
+
+$(BIN)/python:
+	@if [ -z "$(PYTHON)" ]; then \
+		echo "make: Python 3.11 or newer must be on PATH; found none. Debian, Ubuntu: apt-get install python3 python3-venv" >&2; exit 64; fi
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "make: $(PYTHON) must have the venv module; got none. Debian, Ubuntu: apt-get install python3-venv" >&2; exit 64; }
+	$(PYTHON) -m venv $(VENV)
+
+# 1. The build tools first, so that 2. builds source distributions with exactly these.
+# 3. The project itself, editable, with nothing resolved anew.
+$(STAMP)-%: requirements/%.txt requirements/build.txt setup.cfg | $(BIN)/python
+	@echo "setup: installing requirements/$*.txt into $(VENV)"
+	$(LOCKED) --only-binary :all: -r requirements/build.txt
+	$(LOCKED) --no-build-isolation -r requirements/$*.txt
+	$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.PHONY: java
+java: ## Find Java 17 or 21 for Spark; install it where missing and allowed
+	@scripts/ensure_java.sh --require
+
+.PHONY: demo
+demo: setup-demo ## Train, precompute, publish, serve and ask, on real flights
+	@$(call in-java,$(BIN)/foretable demo)
+
+.PHONY: test test-unit
+test: test-unit ## Run every test
+	@layers=(); for layer in contract integration e2e; do \
+		if [ -n "$$(find tests/$$layer -name 'test_*.py' -print -quit 2>/dev/null)" ]; then layers+=("tests/$$layer"); fi; done; \
+	if [ "$${#layers[@]}" -gt 0 ]; then $(call in-java,$(BIN)/python -m pytest "$${layers[@]}"); fi
+
+test-unit: setup ## Run the unit tests, in parallel
+	@$(BIN)/python -m pytest tests/unit -n auto
+
+.PHONY: lint format types
+lint: setup types ## Check style, format and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup
+	$(BIN)/mypy $(SOURCES)
+
+format: setup ## Rewrite the sources in the project's format
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+.PHONY: parity
+parity: setup ## Check that every path gives the same bytes
+	@$(call in-java,$(BIN)/python -m bench.parity)
+
+# The explicit rule of bench-report is found before this pattern.
+bench-%: setup ## Measure bench/NAME.py into bench/results/NAME.json
+	@$(call in-java,$(BIN)/python -m bench.$(subst -,_,$*))
+
+.PHONY: bench-report bench-check
+bench-report: setup ## Print each figure beside its goal; fill the README's table
+	@$(BIN)/python -m bench.report
+
+bench-check: setup ## Check that the README's table shows the recorded figures
+	@$(BIN)/python -m bench.report --check
+
+.PHONY: lock
+lock: ## Resolve the requirements anew (UPGRADE=1 takes the newest)
+	@PYTHON="$(PYTHON)" scripts/lock.sh $(if $(UPGRADE),--upgrade)
+
+.PHONY: clean
+clean: ## Remove caches, builds and both environments
+	rm -rf .venv .venv-lock build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

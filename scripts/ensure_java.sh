@@ -1,0 +1,72 @@
+#!/usr/bin/env bash
+# Prints the home of a Java that Spark 4 runs on: version 17 or 21, with the module jdk.incubator.vector.
+# Where none is found and the user may install packages, installs one. Otherwise says on stderr what to install, and
+# prints nothing: exit 0, since the local runner needs no Java; with --require, exit 64. --no-install only looks.
+set -euo pipefail
+
+required=
+install=1
+for argument in "$@"; do
+    case "$argument" in
+        --require) required=1 ;;
+        --no-install) install= ;;
+        *)
+            echo "ensure_java: an argument must be --require or --no-install; got '$argument'." >&2
+            exit 64
+            ;;
+    esac
+done
+
+suits() { # suits JAVA: is this executable a Java that Spark 4 runs on?
+    local major
+    [ -x "$1" ] || return 1
+    major=$("$1" -version 2>&1 | sed -n 's/.* version "\([0-9]*\).*/\1/p' | head -n 1) || return 1
+    [ "$major" = 17 ] || [ "$major" = 21 ] || return 1
+    # A Java cut down with jlink may lack the module; Spark's launcher asks for it and would not start.
+    [[ "$("$1" --list-modules 2>/dev/null)" == *jdk.incubator.vector@* ]]
+}
+
+find_home() { # prints the home of the first Java that suits
+    local java
+    for java in "${JAVA_HOME:+$JAVA_HOME/bin/java}" "$(command -v java || true)" /usr/lib/jvm/*/bin/java; do
+        if [ -n "$java" ] && suits "$java"; then
+            java=$(readlink -f "$java")
+            echo "${java%/bin/java}"
+            return 0
+        fi
+    done
+    return 1
+}
+
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo -n "$@"; fi
+}
+
+may_install() {
+    [ -n "$install" ] && { [ "$(id -u)" -eq 0 ] || sudo -n true 2>/dev/null; }
+}
+
+install_java() { # the first package that the system's package manager has
+    local package
+    if command -v apt-get >/dev/null; then
+        as_root apt-get update -qq || true # an old index may do
+        for package in openjdk-17-jre-headless openjdk-21-jre-headless; do
+            as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$package" && return 0
+        done
+    elif command -v dnf >/dev/null; then
+        for package in java-17-openjdk-headless java-21-openjdk-headless; do
+            as_root dnf install -q -y "$package" && return 0
+        done
+    fi
+    return 1
+}
+
+if find_home; then exit 0; fi
+if may_install && { command -v apt-get || command -v dnf; } >/dev/null; then
+    echo "java: none that Spark can use; installing one with the system's package manager" >&2
+    install_java >&2 || true
+    hash -r
+    if find_home; then exit 0; fi
+fi
+echo "java: Spark needs Java 17 or 21 with jdk.incubator.vector; found none. Install openjdk-17-jre-headless (Debian, Ubuntu) or java-17-openjdk-headless (Fedora)." >&2
+[ -z "$required" ] || exit 64
