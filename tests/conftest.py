@@ -1,0 +1,36 @@
+"""What all tests share: an environment free of the developer's settings, and the services a test may ask for."""
+
+from __future__ import annotations
+
+import os
+
+import hypothesis
+import pytest
+
+from tests.support.services import find_java_home, missing_service
+
+# TensorFlow reads these when it is first loaded, so they are set before any test module is.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+
+# No deadline: shared machines stall for longer than any useful one. In CI the examples are the same in every run.
+hypothesis.settings.register_profile("laptop", deadline=None)
+hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") == "true" else "laptop")
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hides the developer's own FORETABLE_ variables: a program reads them as settings."""
+    for name in [name for name in os.environ if name.startswith("FORETABLE_")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def java_home() -> str:
+    """The home of a Java that Spark runs on. The test skips (in CI: fails) where there is none."""
+    home = find_java_home()
+    if home is None:
+        missing_service("Java 17 or 21", "Run `make java`.")
+    os.environ["JAVA_HOME"] = home
+    return home
