@@ -1,0 +1,66 @@
+"""Writes the committed models of ``tests.support.synthetic``, with random weights from a seed. Needs TensorFlow."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+from keras import layers
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+from engine.space import FeatureSpace
+from tests.support.synthetic import MODELS, numbers_space, synthetic_space
+
+
+def two_outputs(space: FeatureSpace) -> Any:
+    """A net with the outputs of ``synthetic_schema``; its answers spread over most of their ranges."""
+    index = {feature.name: keras.Input((), dtype="int32", name=feature.name) for feature in space.index_features}
+    numbers = {feature.name: keras.Input((), name=feature.name) for feature in space.number_features}
+    tensors = {feature.name: keras.Input(feature.shape, name=feature.name) for feature in space.tensor_features}
+    wide = keras.initializers.RandomNormal(stddev=1.0)
+    parts = [layers.Embedding(f.cardinality, 6, wide)(index[f.name]) for f in space.index_features]
+    parts += [layers.Reshape((1,))(number) for number in numbers.values()]
+    parts += [layers.Flatten()(tensor) for tensor in tensors.values()]
+    hidden = layers.Dense(16, "relu")(layers.Concatenate()(parts))
+    outputs = {
+        "click": layers.Dense(1, "sigmoid", name="click")(hidden),
+        "share": layers.Dense(2, "tanh", name="share")(hidden),
+    }
+    return keras.Model({**index, **numbers, **tensors}, outputs)
+
+
+def convert(model: Any, space: FeatureSpace) -> bytes:
+    """Convert by the shortest way; ``jobs.export`` is what users run, and is tested against this."""
+    specs = []
+    if space.index_features:
+        specs.append(tf.TensorSpec([None, len(space.index_features)], tf.int32, "index"))
+    if space.number_features:
+        specs.append(tf.TensorSpec([None, len(space.number_features)], tf.float32, "number"))
+    specs += [tf.TensorSpec([None, *f.shape], tf.float32, f"tensor_{f.name}") for f in space.tensor_features]
+
+    def answer(*packed: Any) -> Any:
+        by_name = dict(zip([spec.name for spec in specs], packed, strict=True))
+        named = {f.name: by_name["index"][:, place] for place, f in enumerate(space.index_features)}
+        named |= {f.name: by_name["number"][:, place] for place, f in enumerate(space.number_features)}
+        named |= {f.name: by_name[f"tensor_{f.name}"] for f in space.tensor_features}
+        outputs = model(named, training=False)
+        return tf.concat([outputs["click"], outputs["share"]], axis=-1)
+
+    holder = tf.Module()
+    holder.model = model
+    frozen = convert_variables_to_constants_v2(tf.function(answer).get_concrete_function(*specs))
+    return bytes(tf.lite.TFLiteConverter.from_concrete_functions([frozen], holder).convert())
+
+
+def main() -> None:
+    """Write both files."""
+    for name, space in (("synthetic", synthetic_space()), ("numbers", numbers_space())):
+        keras.utils.set_random_seed(7)
+        data = convert(two_outputs(space), space)
+        (MODELS / f"{name}.tflite").write_bytes(data)
+        print(name, len(data), "bytes")
+
+
+if __name__ == "__main__":
+    main()
