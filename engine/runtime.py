@@ -91,6 +91,10 @@ class _Interpreter:
             self._lite.resize_tensor_input(details[name], (rows, *shape))
             self._staged.append((name, details[name], np.zeros((rows, *shape), dtype)))
         self._lite.allocate_tensors()
+        # One call with zeros: where the graph computes a shape (Keras's Reshape does), the output's is known only after.
+        for _, place, staged in self._staged:
+            self._lite.set_tensor(place, staged)
+        self._lite.invoke()
         (output,) = self._lite.get_output_details()
         self._output = output["index"]
         if tuple(output["shape"]) != (rows, width):
