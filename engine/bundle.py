@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from engine.errors import AlreadyExists, BadArtifact, BadSettings
 from engine.inputs import Inputs
-from engine.manifest import canonical_json, new_manifest, parse_manifest, sha256
+from engine.manifest import canonical_json, new_manifest, now_text, parse_manifest, sha256
 from engine.numeric_class import check_answers, numeric_class
 from engine.output import OutputSchema
 from engine.runtime import Runtime
@@ -37,6 +37,7 @@ class BundleContents:
         histogram: how the answers to the holdout spread: see ``engine.histogram``.
         limits: what the gate holds a candidate to: see ``engine.definition.GateLimits``.
         training: where it came from: run, definition, data, versions.
+        time: of the export, UTC, ISO 8601.
     """
 
     model: str
@@ -49,10 +50,11 @@ class BundleContents:
     histogram: Mapping[str, Any]
     limits: Mapping[str, Any]
     training: Mapping[str, Any] = field(default_factory=dict)
+    time: str = field(default_factory=now_text)
 
 
 def write_bundle(storage: Storage, folder: str, contents: BundleContents) -> str:
-    """Write a bundle under ``folder/<id>``, its manifest last, and return the id. The same contents have the same id."""
+    """Write a bundle under ``folder/<id>``, its manifest last; return the id. The same contents have the same id."""
     files = {f"model.{name}.tflite": data for name, data in contents.variants.items()}
     answers = [[float(value) for value in row] for row in contents.golden_answers]
     files["golden.json"] = canonical_json({"rows": [dict(row) for row in contents.golden_rows], "answers": answers})
@@ -69,6 +71,7 @@ def write_bundle(storage: Storage, folder: str, contents: BundleContents) -> str
         histogram=dict(contents.histogram),
         limits=dict(contents.limits),
         training=dict(contents.training),
+        time=contents.time,
     )
     data = canonical_json(manifest)
     identity = sha256(data)[:16]
@@ -91,6 +94,7 @@ class Bundle:
         space: the features.
         schema: the outputs.
         numeric_class: of the CPU that exported it.
+        time: of the export, UTC, ISO 8601.
     """
 
     def __init__(self, storage: Storage, path: str) -> None:
@@ -113,6 +117,7 @@ class Bundle:
         self.space = FeatureSpace.from_json(self.manifest["space"])
         self.schema = OutputSchema.from_json(self.manifest["outputs"])
         self.numeric_class: str = self.manifest["numeric_class"]
+        self.time: str = self.manifest["time"]
 
     def file(self, name: str) -> bytes:
         """Return a file of the bundle.

@@ -94,8 +94,8 @@ class Float32Codec:
 class Uint8Codec:
     """256 evenly spaced values over each output's declared range; the nearest one answers.
 
-    Value ``k`` is ``low + (high - low) * k / 255`` in float64, rounded to float32. A float32 takes code ``k`` when it is
-    at or above exactly ``k`` thresholds; threshold ``k`` is the smallest float32 not below the midpoint of values
+    Value ``k`` is ``low + (high - low) * k / 255`` in float64, rounded to float32. A float32 takes code ``k`` when it
+    is at or above exactly ``k`` thresholds; threshold ``k`` is the smallest float32 not below the midpoint of values
     ``k - 1`` and ``k``. So the codec is monotone by construction and does no arithmetic on an answer that another CPU
     could round otherwise. What is outside the range takes the nearest end.
     """
@@ -129,9 +129,8 @@ class Uint8Codec:
 
     def decode(self, codes: Codes) -> Values:
         """Return the stored values."""
-        if len(self._values) == 1:
-            return self._values[0][codes]
-        return self._values[self._columns, codes]
+        values: Values = self._values[0][codes] if len(self._values) == 1 else self._values[self._columns, codes]
+        return values
 
     def decode_row(self, codes: tuple[Any, ...]) -> tuple[float, ...]:
         """Return the stored values of one row."""
@@ -140,7 +139,8 @@ class Uint8Codec:
     def error_limits(self) -> Values:
         """Return half the widest step of each column."""
         steps = np.diff(self._values.astype(np.float64), axis=1).max(axis=1) / 2
-        return np.nextafter(steps.astype(np.float32), np.float32(np.inf))
+        limits: Values = np.nextafter(steps.astype(np.float32), np.float32(np.inf))
+        return limits
 
     def to_json(self) -> dict[str, Any]:
         """Return the name and the ranges."""

@@ -71,7 +71,7 @@ def number_value(value: object) -> float:
         except OverflowError as error:
             raise _out_of_range(value) from error
         if not math.isfinite(wide):
-            raise InvalidInput(f"must be finite; got {wide}", cause="not_finite")
+            raise _not_finite(wide)
     else:
         raise _refusal(value, "a number")
     with np.errstate(over="ignore"):
@@ -83,14 +83,16 @@ def number_value(value: object) -> float:
 
 def _integral_text(value: float | np.floating | Decimal) -> str:
     if not math.isfinite(value):
-        raise InvalidInput(f"must be finite; got {value}", cause="not_finite")
+        raise _not_finite(value)
     whole = int(value)
     if whole != value or (not isinstance(value, Decimal) and abs(whole) >= _EXACT_INTEGERS):
-        raise InvalidInput(
-            f"must be a category; got the fraction or inexact float {value!r}. Declare a Bucketed or Number feature",
-            cause="wrong_type",
-        )
+        message = f"must be a category; got the fraction or inexact float {value!r}. Declare it Bucketed or Number"
+        raise InvalidInput(message, cause="wrong_type")
     return str(whole)
+
+
+def _not_finite(value: object) -> InvalidInput:
+    return InvalidInput(f"must be finite; got {value}", cause="not_finite")
 
 
 def _out_of_range(value: object) -> InvalidInput:

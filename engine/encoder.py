@@ -48,8 +48,9 @@ class CategoricalEncoder:
 
     def exact(self) -> dict[object, int]:
         """Return the raw texts and integers that are categories as they stand, with their indices."""
-        integers = {int(text): i for text, i in self._positions.items() if _is_integer(text)}
-        return {**self._positions, **integers}
+        exact: dict[object, int] = dict(self._positions.items())
+        exact.update({int(text): position for text, position in self._positions.items() if _is_integer(text)})
+        return exact
 
     def many(self, column: pa.Array) -> tuple[npt.NDArray[np.int32], Errors]:
         """Return int32 indices of shape (n,), 0 where a row has an error, and the errors by row."""
@@ -267,11 +268,11 @@ def _gather(
 def _float64(column: pa.Array) -> npt.NDArray[np.float64]:
     """Return a column as float64; NaN where Arrow has no short cut, so that ``one`` decides."""
     if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
-        return column.to_numpy(zero_copy_only=False).astype(np.float64)
+        return np.asarray(column.to_numpy(zero_copy_only=False), np.float64)
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         numeric = pc.match_substring_regex(column, f"^(?:{NUMBER_PATTERN})$")
         texts = pc.if_else(numeric, column, pa.scalar(None, column.type))
-        return pc.cast(texts, pa.float64()).to_numpy(zero_copy_only=False).astype(np.float64)
+        return np.asarray(pc.cast(texts, pa.float64()).to_numpy(zero_copy_only=False), np.float64)
     return np.full(len(column), np.nan)
 
 
@@ -285,7 +286,7 @@ def _is_integer(text: str) -> bool:
 
 
 def _fits(value: int, kind: pa.DataType) -> bool:
-    bits = kind.bit_width
+    bits = int(kind.bit_width)
     low, high = (
         (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if pa.types.is_signed_integer(kind) else (0, (1 << bits) - 1)
     )

@@ -5,6 +5,7 @@ A new kind is one class here with ``to_json``, an entry in ``KINDS``, and its tw
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -42,7 +43,7 @@ class Feature:
         return cls(**fields)  # type: ignore[arg-type]  # checked by each kind's __post_init__
 
     def _check_name(self) -> None:
-        if not isinstance(self.name, str) or not self.name.isidentifier():
+        if not str(self.name).isidentifier():
             message = f"a feature's name must be an identifier (letters, digits, _); got {self.name!r}"
             raise BadSettings(message)
 
@@ -139,7 +140,7 @@ class Bucketed(IndexFeature):
         """Check the declaration and round the edges to float32."""
         self._check_name()
         edges = tuple(number_value(edge) for edge in self.edges)
-        if not edges or any(low >= high for low, high in zip(edges, edges[1:], strict=False)):
+        if not edges or any(low >= high for low, high in itertools.pairwise(edges)):
             message = f"bucketed feature {self.name!r} must have increasing edges (as float32); got {self.edges}"
             raise BadSettings(message)
         object.__setattr__(self, "edges", edges)

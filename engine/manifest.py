@@ -66,7 +66,7 @@ def parse_manifest(data: bytes, *, kind: str, version: int, where: str) -> dict[
             "It was written by another foretable: upgrade this one, or build it again"
         )
         raise BadArtifact(message)
-    return fields
+    return dict(fields)
 
 
 def new_manifest(kind: str, version: int, **fields: object) -> dict[str, Any]:

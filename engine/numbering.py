@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.errors import BadSettings
+from engine.inputs import Inputs
 
 _LARGEST = 2**63 - 1
 
@@ -77,3 +78,8 @@ class Numbering:
             runs[0] -= start - first * stride
             row[:] = np.repeat(changing, runs)
         return digits
+
+    def inputs(self, ordinals: npt.NDArray[np.int64]) -> Inputs:
+        """Return the encoded rows of any ordinals within the space, int64 of shape (n,)."""
+        digits = [(ordinals // stride) % size for stride, size in zip(self.strides, self.sizes, strict=True)]
+        return Inputs(np.array(digits, np.int32), np.empty((0, len(ordinals)), np.float32))

@@ -168,7 +168,11 @@ class Predictor:
         Raises:
             InvalidInput: an answer is not finite.
         """
-        return self.codec.decode(self.codec.encode(self._runtime.infer(inputs)))
+        return self.codec.decode(self.codec.encode(self.infer_raw(inputs)))
+
+    def infer_raw(self, inputs: Inputs) -> npt.NDArray[np.float32]:
+        """Answer encoded rows by the model alone, before the codec; float32 of shape (n, width)."""
+        return self._runtime.infer(inputs)
 
 
 def _not_finite() -> InvalidInput:

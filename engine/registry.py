@@ -26,7 +26,7 @@ class Registry:
 
     def models(self) -> list[str]:
         """Return the names of the models, sorted."""
-        return self.storage.names(".")
+        return self.storage.names()
 
     def model(self, name: str) -> ModelRegistry:
         """Return one model's part, which need not exist yet."""
@@ -70,13 +70,31 @@ class ModelRegistry:
         known = self.bundles()
         found = [name for name in known if name.startswith(identity)] if identity else []
         if len(found) != 1:
-            message = f"bundle of {self.name!r} must be one of {', '.join(known) or 'none yet: train first'}; got {identity!r}"
+            listed = ", ".join(known) or "none yet: train first"
+            message = f"bundle of {self.name!r} must be one of {listed}; got {identity!r}"
             raise NotFound(message)
         return Bundle(self.storage, f"{self.name}/bundles/{found[0]}")
+
+    def newest_bundle(self) -> Bundle:
+        """Read the bundle that was exported last.
+
+        Raises:
+            NotFound: there is none yet.
+        """
+        bundles = [self.bundle(identity) for identity in self.bundles()]
+        if not bundles:
+            message = f"model {self.name!r} in {self.storage.url} has no bundle yet: train it first (foretable train)"
+            raise NotFound(message)
+        return max(bundles, key=lambda bundle: (bundle.time, bundle.identity))
 
     def write_bundle(self, contents: BundleContents) -> str:
         """Write a bundle and return its id."""
         return write_bundle(self.storage, f"{self.name}/bundles", contents)
+
+    def tables(self) -> list[str]:
+        """Return the keys of the finished tables, sorted by key."""
+        names = self.storage.names(f"{self.name}/tables")
+        return [name for name in names if self.storage.exists(f"{self.name}/tables/{name}/manifest.json")]
 
     def releases(self) -> list[int]:
         """Return the numbers of all releases, ascending."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import queue
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -90,8 +93,9 @@ class _Interpreter:
         for name, (shape, dtype) in shapes.items():
             self._lite.resize_tensor_input(details[name], (rows, *shape))
             self._staged.append((name, details[name], np.zeros((rows, *shape), dtype)))
-        self._lite.allocate_tensors()
-        # One call with zeros: where the graph computes a shape (Keras's Reshape does), the output's is known only after.
+        with _quiet():
+            self._lite.allocate_tensors()
+        # One call with zeros: where the graph computes a shape (as Keras's Reshape does), it is known only after.
         for _, place, staged in self._staged:
             self._lite.set_tensor(place, staged)
         self._lite.invoke()
@@ -102,7 +106,7 @@ class _Interpreter:
             raise BadArtifact(message)
 
     def run(self, inputs: Inputs, start: int, stop: int, values: npt.NDArray[np.float32]) -> None:
-        """Infer the rows ``start`` to ``stop - 1`` into the same rows of ``values``. Padding is what was there before."""
+        """Infer rows ``start`` to ``stop - 1`` into the same rows of ``values``; padding is what was there before."""
         rows = stop - start
         tensors = iter(inputs.tensors)
         for name, place, staged in self._staged:
@@ -119,6 +123,20 @@ class _Interpreter:
     def _detail(self, name: str) -> int:
         runner = self._lite.get_signature_runner()
         return int(runner.get_input_details()[name]["index"])
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep LiteRT's note that it made a delegate, which it writes past Python, out of every program's output."""
+    standard_error = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(standard_error, 2)
+        os.close(standard_error)
+        os.close(nowhere)
 
 
 _Shape = tuple[tuple[int, ...], type[np.generic]]

@@ -16,7 +16,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -27,11 +27,19 @@ from engine.errors import BadArtifact, EngineBug
 
 _HEADER = struct.Struct("<8sHBBIQQI16s8xI")
 _MAGIC, _END, VERSION = b"FTDENSE\0", b"FTDEND\0\0", 1
-_TYPES = {1: np.dtype("<f4"), 2: np.dtype("u1")}
+_TYPES: dict[int, np.dtype[Any]] = {1: np.dtype("<f4"), 2: np.dtype("u1")}
 _TAIL_BYTES = 4 + len(_END)
 # Large enough that the CRC list is a thousandth of the table, small enough that the first touch of a block costs
 # microseconds.
 _BLOCK_BYTES = 1 << 16
+
+
+class Writable(Protocol):
+    """What a shard is written to."""
+
+    def write(self, data: bytes | memoryview, /) -> object:
+        """Append bytes."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +56,7 @@ class ShardLayout:
     """
 
     table_key: str
-    dtype: np.dtype[np.generic]
+    dtype: np.dtype[Any]
     width: int
     first: int
     rows: int
@@ -80,7 +88,7 @@ def rows_per_block(row_bytes: int) -> int:
     return max(1, _BLOCK_BYTES // row_bytes)
 
 
-def write_shard(file: BinaryIO, layout: ShardLayout, chunks: Iterable[Codes]) -> None:
+def write_shard(file: Writable, layout: ShardLayout, chunks: Iterable[Codes]) -> None:
     """Write one shard from chunks of codes of shape (n, width), in order, ``layout.rows`` in all.
 
     Raises:
@@ -155,7 +163,7 @@ def _pack_header(layout: ShardLayout) -> bytes:
     return data + struct.pack("<I", crc32c(data))
 
 
-def _write_blocks(file: BinaryIO, data: bytes, block_bytes: int, checksums: list[int]) -> int:
+def _write_blocks(file: Writable, data: bytes, block_bytes: int, checksums: list[int]) -> int:
     view = memoryview(data)
     checksums += [crc32c(view[start : start + block_bytes]) for start in range(0, len(data), block_bytes)]
     file.write(view)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,7 @@ from engine.inputs import Inputs
 from engine.manifest import canonical_json, sha256
 from engine.numbering import Numbering
 
-Column = pa.Array | pa.ChunkedArray | list[object]
+Column: TypeAlias = "pa.Array | pa.ChunkedArray | list[object]"
 
 
 class FeatureSpace:
@@ -178,14 +178,15 @@ class FeatureSpace:
                 parts[name], errors = encoder.many(_contiguous(column))
             for row, error in errors.items():
                 faults.setdefault(row, error)
-        index, number = (
-            np.stack([parts[f.name] for f in features]) if features else np.empty((0, rows), dtype)
-            for features, dtype in ((self.index_features, np.int32), (self.number_features, np.float32))
+        inputs = Inputs(
+            _stacked([parts[feature.name] for feature in self.index_features], rows, np.int32),
+            _stacked([parts[feature.name] for feature in self.number_features], rows, np.float32),
+            tuple(parts[feature.name] for feature in self.tensor_features),
         )
-        return Encoded(Inputs(index, number, tuple(parts[f.name] for f in self.tensor_features)), faults)
+        return Encoded(inputs, faults)
 
 
-class _Miss(Exception):  # noqa: N818  # a signal, not an error
+class _Miss(Exception):  # a signal, not an error
     """The row is valid, and the table has no place for it."""
 
 
@@ -218,6 +219,10 @@ def _column(values: list[object]) -> pa.Array | list[object]:
         return pa.array(values)
     except (pa.ArrowException, OverflowError):
         return values
+
+
+def _stacked(columns: list[npt.NDArray[Any]], rows: int, dtype: type[np.generic]) -> npt.NDArray[Any]:
+    return np.stack(columns) if columns else np.empty((0, rows), dtype)
 
 
 def _listed(names: Iterable[object]) -> str:

@@ -59,8 +59,11 @@ class Storage:
             self._fs.invalidate_cache()
             return bool(self._fs.exists(self._full(path)))
 
-    def names(self, path: str) -> list[str]:
-        """Return the sorted names in a directory; none where it does not exist. A listing is a lower bound."""
+    def names(self, path: str = "") -> list[str]:
+        """Return the sorted names in a directory (the root by default); none where it does not exist.
+
+        A listing is a lower bound: on some storages a new file shows late.
+        """
         with self._errors(path):
             self._fs.invalidate_cache()
             try:
@@ -98,6 +101,8 @@ class Storage:
                 self._fs.rm(self._full(path), recursive=True)
 
     def _full(self, path: str) -> str:
+        if not path:
+            return self._root
         parts = path.split("/")
         if any(part in {"", ".", ".."} for part in parts):
             message = f"a path in {self.url} must be names joined by single slashes; got {path!r}"

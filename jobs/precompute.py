@@ -1,0 +1,238 @@
+"""Precompute: all answers of a finite feature space into a lookup table.
+
+``foretable precompute``, ``python -m jobs.precompute`` and ``spark-submit jobs/precompute.py`` are this program. Shards
+are computed by the tasks of a runner; the manifest is written last, so a killed run leaves nothing that a reader can
+see, and a second run computes only the shards that are missing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+
+from engine.bundle import Bundle
+from engine.codec import CODECS, codec_named
+from engine.errors import AlreadyExists, BadArtifact
+from engine.manifest import canonical_json, new_manifest, now_text
+from engine.registry import ModelRegistry, Registry
+from engine.table import KIND, VERSION, TableSpec, read_table_manifest, whole_blocks
+from jobs.program import Parser, Result, add_common, run
+from jobs.progress import progress_bar
+from jobs.runner import RUNNERS, Runner, open_runner
+from jobs.shard_task import ShardDone, ShardTask, digest_shard
+
+# A table is cut into about so many shards, within the bounds below: enough to keep a cluster busy and to lose little
+# when a worker dies; few enough that opening files is no cost.
+_SHARDS = 32
+_SMALLEST_SHARD_ROWS, _LARGEST_SHARD_ROWS = 1 << 18, 1 << 24
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrecomputeSettings:
+    """What to precompute.
+
+    Attributes:
+        model: the model's name.
+        bundle: the bundle's id, or a beginning of it; None is the newest.
+        variant: which of its LiteRT models.
+        codec: the output codec's name.
+        shard_rows: rows a shard, rounded up to whole blocks; None fits it to the space.
+        quiet: no progress bar.
+    """
+
+    model: str
+    bundle: str | None = None
+    variant: str = "float32"
+    codec: str = "float32"
+    shard_rows: int | None = None
+    quiet: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Precomputed:
+    """What a run did.
+
+    Attributes:
+        table: the table's key.
+        bundle: its bundle's id.
+        rows: in the table.
+        size_bytes: of its shards.
+        computed_rows: by this run; the others were there.
+        seconds: that the shards took.
+        runner: which one ran them.
+    """
+
+    table: str
+    bundle: str
+    rows: int
+    size_bytes: int
+    computed_rows: int
+    seconds: float
+    runner: str
+
+
+def precompute(registry: Registry, settings: PrecomputeSettings, open_runner: Callable[[], Runner]) -> Precomputed:
+    """Compute what is missing of a table and write its manifest.
+
+    Args:
+        registry: where the bundle is and the table goes.
+        settings: what to precompute.
+        open_runner: called only when there is something to compute: starting Spark takes seconds.
+
+    Raises:
+        BadSettings: the space is not finite, or the workers are of mixed numeric classes.
+        BadArtifact: a stored file is damaged.
+        Unavailable: a worker died or the storage failed; run it again.
+    """
+    models = registry.model(settings.model)
+    bundle = models.bundle(settings.bundle) if settings.bundle else models.newest_bundle()
+    spec = table_spec(bundle, settings)
+    folder = models.table_path(spec.key)
+    if models.storage.exists(f"{folder}/manifest.json"):
+        sizes = read_table_manifest(models.storage, folder)["files"].values()
+        return _outcome(spec, sum(entry["size_bytes"] for entry in sizes), 0, 0.0, "none: it was there")
+    present = _present(models, spec)
+    missing = sorted(set(range(spec.shards)) - present.keys())
+    runner = open_runner()
+    started = time.monotonic()
+    with progress_bar(spec.rows, "rows", f"precompute {spec.model} ({runner.name})", quiet=settings.quiet) as bar:
+        bar.update(sum(spec.layout(number).rows for number in present))
+        results = runner.run(
+            ShardTask(registry.url, spec), missing, lambda shards: bar.update(_rows_of(spec, shards, bar.n))
+        )
+    seconds = time.monotonic() - started
+    shards = present | {done.number: done for done in results}
+    _finish(models, spec, shards)
+    computed = sum(spec.layout(number).rows for number in missing)
+    return _outcome(spec, sum(done.size_bytes for done in shards.values()), computed, seconds, runner.name)
+
+
+def table_spec(bundle: Bundle, settings: PrecomputeSettings) -> TableSpec:
+    """Return the table that a bundle and settings make on this kind of CPU."""
+    codec = codec_named(settings.codec, bundle.schema)
+    rows = bundle.space.size
+    wanted = settings.shard_rows or min(max(rows // _SHARDS, _SMALLEST_SHARD_ROWS), _LARGEST_SHARD_ROWS)
+    return TableSpec(
+        model=bundle.model,
+        bundle=bundle.identity,
+        variant=settings.variant,
+        codec=codec.to_json(),
+        numeric_class=bundle.check_numeric_class(bundle.runtime()),
+        rows=rows,
+        width=bundle.schema.width,
+        shard_rows=whole_blocks(wanted, bundle.schema.width * codec.dtype.itemsize),
+    )
+
+
+def _present(models: ModelRegistry, spec: TableSpec) -> dict[int, ShardDone]:
+    """Return the shards that an earlier run finished."""
+    folder = models.table_path(spec.key)
+    names = set(models.storage.names(folder))
+    return {
+        number: digest_shard(models.storage, f"{folder}/{spec.shard_name(number)}", number)
+        for number in range(spec.shards)
+        if spec.shard_name(number) in names
+    }
+
+
+def _finish(models: ModelRegistry, spec: TableSpec, shards: dict[int, ShardDone]) -> None:
+    """See that every shard is there, whole, and write the manifest."""
+    folder = models.table_path(spec.key)
+    for number in range(spec.shards):
+        path = f"{folder}/{spec.shard_name(number)}"
+        wanted, found = spec.layout(number).size_bytes, models.storage.size(path)
+        if found != wanted or shards[number].size_bytes != wanted:
+            message = f"{path}: must be {wanted} bytes long; got {found}. Remove the file and run again"
+            raise BadArtifact(message)
+    files = {
+        spec.shard_name(number): {"size_bytes": done.size_bytes, "sha256": done.sha256}
+        for number, done in sorted(shards.items())
+    }
+    manifest = new_manifest(KIND, VERSION, key=spec.key, spec=asdict(spec), files=files, time=now_text())
+    try:
+        models.storage.create(f"{folder}/manifest.json", canonical_json(manifest))
+    except AlreadyExists:  # another run of the same table was first, with the same bytes
+        return
+
+
+def _rows_of(spec: TableSpec, shards: int, done: float) -> int:
+    return min(shards * spec.shard_rows, spec.rows - int(done))
+
+
+def _outcome(spec: TableSpec, size_bytes: int, computed: int, seconds: float, runner: str) -> Precomputed:
+    return Precomputed(
+        table=spec.key,
+        bundle=spec.bundle,
+        rows=spec.rows,
+        size_bytes=size_bytes,
+        computed_rows=computed,
+        seconds=seconds,
+        runner=runner,
+    )
+
+
+def parser() -> Parser:
+    """Return the program's options."""
+    options = Parser(prog="foretable precompute", description=__doc__)
+    options.add_argument("model", help="the model's name in the registry")
+    options.add_argument("--bundle", metavar="ID", help="which bundle (or a beginning of its id); default: the newest")
+    options.add_argument("--variant", default="float32", help="which of its LiteRT models; default: float32")
+    options.add_argument("--codec", default="float32", choices=CODECS, help="how answers are stored; default: float32")
+    options.add_argument("--runner", default="auto", choices=RUNNERS, help="where shards are computed; default: auto")
+    options.add_argument(
+        "--workers", type=_positive, metavar="N", help="processes, or Spark's local cores; default: one a core"
+    )
+    options.add_argument("--master", metavar="URL", help="Spark's master; default: spark-submit's, or local")
+    options.add_argument("--shard-rows", type=_positive, metavar="N", help="rows a shard; default: fitted to the space")
+    add_common(options)
+    return options
+
+
+def work(arguments: argparse.Namespace) -> Result:
+    """Precompute as the arguments say."""
+    settings = PrecomputeSettings(
+        model=arguments.model,
+        bundle=arguments.bundle,
+        variant=arguments.variant,
+        codec=arguments.codec,
+        shard_rows=arguments.shard_rows,
+        quiet=arguments.json,
+    )
+    done = precompute(
+        Registry(arguments.registry),
+        settings,
+        lambda: open_runner(arguments.runner, workers=arguments.workers, master=arguments.master),
+    )
+    return Result(summary(done), **asdict(done))
+
+
+def summary(done: Precomputed) -> str:
+    """Return what a run did, as people read it."""
+    size = f"{done.rows:,} rows, {done.size_bytes / 1e6:,.1f} MB"
+    if not done.computed_rows:
+        return f"table {done.table} of bundle {done.bundle}: {size}; it was there"
+    rate = done.computed_rows / max(done.seconds, 1e-9) / 1e6
+    return (
+        f"table {done.table} of bundle {done.bundle}: {size}; {done.computed_rows:,} rows computed "
+        f"in {done.seconds:.1f} s ({rate:.2f} M rows/s, {done.runner} runner)"
+    )
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        message = f"must be 1 or more; got {text}"
+        raise argparse.ArgumentTypeError(message)
+    return value
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the program; return its exit code."""
+    return run(parser(), work, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

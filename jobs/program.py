@@ -1,0 +1,71 @@
+"""What every program shares: usage errors, exit codes, and how a result is printed."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+from engine.errors import ForetableError
+
+USAGE, BUG, INTERRUPTED = 64, 70, 130
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that ends with the project's exit code for bad usage, and keeps line breaks in its help."""
+
+    def __init__(self, **settings: Any) -> None:  # argparse's own
+        """Take argparse's settings."""
+        settings.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        super().__init__(**settings)
+
+    def error(self, message: str) -> NoReturn:
+        """Print the usage line and the message, and exit with 64."""
+        self.print_usage(sys.stderr)
+        self.exit(USAGE, f"{self.prog}: {message}\n")
+
+
+class Result:
+    """What a program did: fields for scripts, and a text for people."""
+
+    def __init__(self, text: str, **fields: object) -> None:
+        """Keep both forms."""
+        self.text, self.fields = text, fields
+
+
+def add_common(parser: argparse.ArgumentParser, *, registry: bool = True) -> None:
+    """Add the options that every program has."""
+    if registry:
+        parser.add_argument(
+            "--registry", required=True, metavar="URL", help="where models live: a directory or file:// URL"
+        )
+    parser.add_argument("--json", action="store_true", help="print the result as one line of JSON, and no progress bar")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an unexpected error")
+
+
+def run(parser: Parser, work: Callable[[argparse.Namespace], Result], argv: Sequence[str] | None = None) -> int:
+    """Parse, work, print the result; return the exit code: 0, 130 when interrupted, or the error's own."""
+    arguments = parser.parse_args(argv)
+    try:
+        result = work(arguments)
+    except ForetableError as error:
+        return _fail(parser.prog, str(error), error.exit_code, debug=arguments.debug)
+    except KeyboardInterrupt:
+        return _fail(parser.prog, "interrupted; what was finished is kept", INTERRUPTED)
+    except Exception as error:
+        _fail(parser.prog, f"unexpected {type(error).__name__}: {error}", BUG, debug=arguments.debug)
+        if not arguments.debug:
+            print("Run it again with --debug for the traceback, and report it.", file=sys.stderr)
+        return BUG
+    print(json.dumps(result.fields) if arguments.json else result.text, flush=True)
+    return 0
+
+
+def _fail(program: str, message: str, code: int, *, debug: bool = False) -> int:
+    if debug:
+        traceback.print_exc()
+    print(f"{program}: {message}", file=sys.stderr)
+    return code

@@ -1,0 +1,85 @@
+"""Runners: where the splits of a batch job run. The same task gives the same bytes on each.
+
+A new runner is one class with ``run`` in its own file, and an entry in ``open_runner``.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeVar
+
+from engine.errors import BadSettings
+
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+
+RUNNERS = ("auto", "local", "spark")
+
+
+class Task(Protocol[R_co]):
+    """A picklable, pure function of a split's number: it may run twice, or on two hosts at once."""
+
+    def __call__(self, split: int, /) -> R_co:
+        """Do the split's work, or find it done, and say what came of it."""
+        ...
+
+
+class Runner(Protocol):
+    """Contract: every split runs at least once; results come in any order; the first error ends the run."""
+
+    name: str
+
+    def run(self, task: Task[R], splits: Sequence[int], advance: Callable[[int], object]) -> list[R]:
+        """Run all splits and return their results.
+
+        Args:
+            task: what to do with a split.
+            splits: their numbers.
+            advance: told how many splits were finished since it was last told.
+
+        Raises:
+            ForetableError: what a task raised.
+            Unavailable: a worker died.
+        """
+        ...
+
+
+def open_runner(name: str, *, workers: int | None = None, master: str | None = None) -> Runner:
+    """Return a runner by name.
+
+    Args:
+        name: ``local`` (processes, no JVM), ``spark``, or ``auto``: Spark where pyspark and Java are installed.
+        workers: processes of the local runner, and cores of a local Spark; None is one a core.
+        master: Spark's; None leaves it to spark-submit, or takes ``local[workers]``.
+
+    Raises:
+        BadSettings: there is none of that name, or it is not installed.
+    """
+    cores = workers or len(os.sched_getaffinity(0))
+    if name == "auto":
+        name = "spark" if spark_is_installed() else "local"
+    if name == "local":
+        from jobs.local_runner import LocalRunner
+
+        return LocalRunner(cores)
+    if name == "spark":
+        if not spark_is_installed():
+            message = (
+                "the spark runner needs pyspark (pip install foretable[spark]) and Java 17 or 21; use --runner local"
+            )
+            raise BadSettings(message)
+        from jobs.spark_runner import SparkRunner
+
+        return SparkRunner(master, cores)
+    message = f"a runner must be one of {', '.join(RUNNERS)}; got {name!r}"
+    raise BadSettings(message)
+
+
+def spark_is_installed() -> bool:
+    """Whether pyspark can be imported and a Java can be started."""
+    home = os.environ.get("JAVA_HOME")
+    java = shutil.which("java", path=f"{home}/bin") if home else shutil.which("java")
+    return java is not None and importlib.util.find_spec("pyspark") is not None

@@ -1,0 +1,123 @@
+"""The unit of a precompute: one shard of a table, as a pure function of its number."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from engine.bundle import Bundle
+from engine.codec import Codes, codec_from_json
+from engine.errors import AlreadyExists, BadSettings, InvalidInput
+from engine.registry import Registry
+from engine.runtime import Runtime
+from engine.shard import Writable, write_shard
+from engine.storage import Storage, open_storage
+from engine.table import TableSpec
+
+# Rows decoded, inferred and encoded at once: long enough that Python's share is small, short enough to stay in cache.
+_CHUNK_ROWS = 1 << 14
+
+
+class ShardDone(NamedTuple):
+    """A shard that stands in the registry.
+
+    Attributes:
+        number: which.
+        size_bytes: of its file.
+        sha256: of its file.
+    """
+
+    number: int
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class ShardTask:
+    """Computes one shard of the table that ``spec`` describes.
+
+    Attributes:
+        registry: the registry's URL.
+        spec: the table.
+    """
+
+    registry: str
+    spec: TableSpec
+
+    def __call__(self, number: int, /) -> ShardDone:
+        """Compute and write a shard, or find that somebody else has.
+
+        Raises:
+            BadSettings: this CPU is of another numeric class than the table's.
+            InvalidInput: the model's answer to a row of the space is not finite.
+        """
+        storage, bundle, runtime = _loaded(self.registry, self.spec.model, self.spec.bundle, self.spec.variant)
+        self._check_class(bundle, runtime)
+        path = f"{self.spec.model}/tables/{self.spec.key}/{self.spec.shard_name(number)}"
+        digest = hashlib.sha256()
+        try:
+            storage.create_with(path, lambda file: self._write(_Hashing(file, digest), number, bundle, runtime))
+        except AlreadyExists:  # a speculative twin or an earlier run: the same spec gives the same bytes
+            return digest_shard(storage, path, number)
+        return ShardDone(number, self.spec.layout(number).size_bytes, digest.hexdigest())
+
+    def _write(self, file: Writable, number: int, bundle: Bundle, runtime: Runtime) -> None:
+        layout = self.spec.layout(number)
+        codec = codec_from_json(self.spec.codec)
+
+        def chunks() -> Iterator[Codes]:
+            for start in range(layout.first, layout.first + layout.rows, _CHUNK_ROWS):
+                stop = min(start + _CHUNK_ROWS, layout.first + layout.rows)
+                try:
+                    yield codec.encode(runtime.infer(bundle.space.inputs_of(start, stop)))
+                except InvalidInput as error:
+                    message = f"model {self.spec.model}: {error}; among the rows {start} to {stop - 1} of its space"
+                    raise InvalidInput(message, cause=error.cause) from error
+
+        write_shard(file, layout, chunks())
+
+    def _check_class(self, bundle: Bundle, runtime: Runtime) -> None:
+        here = _class_here(bundle, runtime)
+        if here != self.spec.numeric_class:
+            message = (
+                f"every worker of a precompute must be of numeric class {self.spec.numeric_class}; got {here}. "
+                "Run it on hosts with one kind of CPU and one LiteRT version"
+            )
+            raise BadSettings(message)
+
+
+def digest_shard(storage: Storage, path: str, number: int) -> ShardDone:
+    """Read a shard that is there and say what it is."""
+    digest = hashlib.sha256()
+    size_bytes = 0
+    with storage.open(path) as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+            size_bytes += len(chunk)
+    return ShardDone(number, size_bytes, digest.hexdigest())
+
+
+@functools.lru_cache(maxsize=1)
+def _loaded(registry: str, model: str, bundle: str, variant: str) -> tuple[Storage, Bundle, Runtime]:
+    """Load once a process: a worker computes many shards of one table."""
+    found = Registry(registry).model(model).bundle(bundle)
+    return open_storage(registry), found, found.runtime(variant)
+
+
+@functools.lru_cache(maxsize=1)
+def _class_here(bundle: Bundle, runtime: Runtime) -> str:
+    return bundle.check_numeric_class(runtime)
+
+
+class _Hashing:
+    """A file that digests what is written to it."""
+
+    def __init__(self, file: Writable, digest: hashlib._Hash) -> None:
+        self._file, self._digest = file, digest
+
+    def write(self, data: bytes | memoryview, /) -> object:
+        self._digest.update(data)
+        return self._file.write(data)

@@ -1,0 +1,110 @@
+"""The Spark runner: Spark schedules, and rows never cross the JVM."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
+from pyspark import SparkContext
+from pyspark.sql import SparkSession
+
+from engine.errors import ForetableError, Unavailable
+from jobs.runner import Task
+
+R = TypeVar("R")
+_POLL_S = 0.2
+
+
+class SparkRunner:
+    """Runs splits as tasks of one Spark job, on any master."""
+
+    name = "spark"
+
+    def __init__(self, master: str | None, cores: int) -> None:
+        """Start a session, or take the one that is there.
+
+        Args:
+            master: Spark's master URL; None leaves it to spark-submit, or takes ``local[cores]``.
+            cores: of a local master.
+        """
+        builder = SparkSession.builder.appName("foretable").config("spark.ui.showConsoleProgress", "false")
+        if master:
+            builder = builder.master(master)
+        elif not SparkContext._active_spark_context and "PYSPARK_GATEWAY_PORT" not in os.environ:
+            builder = _laptop(builder, cores)  # neither a session nor spark-submit has chosen a master
+        self._context = builder.getOrCreate().sparkContext
+
+    def run(self, task: Task[R], splits: Sequence[int], advance: Callable[[int], object]) -> list[R]:
+        """Run all splits; see ``jobs.runner.Runner``."""
+        if not splits:
+            return []
+        group = f"foretable-{id(task)}"
+        self._context.setJobGroup(group, f"foretable: {len(splits)} splits")
+        finished = threading.Event()
+        watcher = threading.Thread(target=self._watch, args=(group, len(splits), advance, finished), daemon=True)
+        watcher.start()
+        try:
+            outcomes: list[Any] = self._context.parallelize(splits, len(splits)).map(_Guarded(task)).collect()
+        except Py4JJavaError as error:
+            message = (
+                f"Spark gave the job up: {_first_lines(str(error.java_exception))}. Finished shards are kept: run again"
+            )
+            raise Unavailable(message) from error
+        finally:
+            finished.set()
+            watcher.join()
+        for outcome in outcomes:
+            if isinstance(outcome, ForetableError):
+                raise outcome
+        return outcomes
+
+    def _watch(self, group: str, total: int, advance: Callable[[int], object], finished: threading.Event) -> None:
+        """Report finished tasks until the job ends."""
+        tracker = self._context.statusTracker()
+        seen = 0
+        while not finished.wait(_POLL_S):
+            jobs = [tracker.getJobInfo(job) for job in tracker.getJobIdsForGroup(group)]
+            stages = [tracker.getStageInfo(stage) for job in jobs if job for stage in job.stageIds]
+            done = sum(stage.numCompletedTasks for stage in stages if stage)
+            if done > seen:
+                advance(done - seen)
+                seen = done
+        advance(total - seen)
+
+
+class _Guarded:
+    """Returns a refusal instead of raising it: trying it three times more would not change it."""
+
+    def __init__(self, task: Task[R]) -> None:
+        self.task = task
+
+    def __call__(self, split: int) -> object:
+        try:
+            return self.task(split)
+        except Unavailable:
+            raise
+        except ForetableError as error:
+            return error
+
+
+def _laptop(builder: SparkSession.Builder, cores: int) -> SparkSession.Builder:
+    """Set up a session that talks to nobody else: a laptop's host name may not resolve, and its log is of no use."""
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+    options = {
+        "spark.driver.host": "127.0.0.1",
+        "spark.ui.enabled": "false",
+        "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={Path(__file__).with_name('log4j2.properties')}",
+    }
+    for name, value in options.items():
+        builder = builder.config(name, value)
+    return builder.master(f"local[{cores}]")
+
+
+def _first_lines(text: str) -> str:
+    return " / ".join(line.strip() for line in text.splitlines()[:3])[:400]
