@@ -193,15 +193,20 @@ def _codec_class(name: object) -> type[Float32Codec] | type[Uint8Codec]:
 
 
 def _scale(low: float, high: float) -> tuple[Values, Values]:
-    exact = low + (high - low) * np.arange(256, dtype=np.float64) / 255
-    values = exact.astype(np.float32)
-    middles = (values[:-1].astype(np.float64) + values[1:].astype(np.float64)) / 2
-    thresholds = middles.astype(np.float32)
-    below = thresholds.astype(np.float64) < middles
-    thresholds[below] = np.nextafter(thresholds[below], np.float32(np.inf))
-    if not (np.diff(values) > 0).all() or not np.isfinite(values).all():
-        message = f"a uint8 range must hold 256 distinct float32 values; got {low} to {high}. Widen it"
+    with np.errstate(over="ignore", invalid="ignore"):
+        exact = low + (high - low) * np.arange(256, dtype=np.float64) / 255
+        values = exact.astype(np.float32)
+    if not np.isfinite(values).all() or not (values[:-1] < values[1:]).all():
+        message = f"a uint8 range must hold 256 distinct, finite float32 values; got {low} to {high}. Change it"
         raise BadSettings(message)
+    left, right = values[:-1].astype(np.float64), values[1:].astype(np.float64)
+    twice = left + right
+    # What the sum lost by rounding (Knuth's TwoSum): a float64 does not hold the sum of 1e-30 and 1e10.
+    other = twice - left
+    lost = (left - (twice - other)) + (right - other)
+    thresholds = (twice / 2).astype(np.float32)
+    below = (thresholds < twice / 2) | ((thresholds == twice / 2) & (lost > 0))
+    thresholds[below] = np.nextafter(thresholds[below], np.float32(np.inf))
     return values, thresholds
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -94,7 +95,12 @@ def load_definition(path: str) -> Definition:
         message = f"a definition must be a Python file; got {path!r}"
         raise BadSettings(message)
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    sys.modules[spec.name] = module  # a dataclass and a layer look their module up by its name
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[spec.name]
+        raise
     found = getattr(module, "definition", None)
     if not isinstance(found, Definition):
         message = f"{path}: must set `definition` to a Definition; got {type(found).__name__}"

@@ -110,7 +110,7 @@ class NumberEncoder:
         errors: Errors = {}
         for row in np.flatnonzero(~np.isfinite(numbers)).tolist():
             try:
-                numbers[row] = self.one(column[row].as_py())
+                numbers[row] = self.one(_python_value(column[row]))
             except InvalidInput as error:
                 numbers[row] = 0
                 errors[row] = error
@@ -188,7 +188,7 @@ class TensorEncoder:
                 tensors = values.astype(np.float32)
             if np.isfinite(tensors).all():
                 return tensors, {}
-        return encode_each(self, flat.to_pylist())
+        return encode_each(self, _python_values(flat))
 
     def _is_flat(self, column: pa.Array) -> bool:
         kind = column.type
@@ -243,9 +243,21 @@ def _distinct(column: pa.Array, encoder: CategoricalEncoder) -> tuple[npt.NDArra
     try:
         column = column.dictionary_encode()
     except pa.ArrowNotImplementedError:  # nested types
-        return encode_each(encoder, column.to_pylist())
-    entries, errors = encode_each(encoder, column.dictionary.to_pylist())
+        return encode_each(encoder, _python_values(column))
+    entries, errors = encode_each(encoder, _python_values(column.dictionary))
     return _gather(column.indices, entries, errors, encoder)
+
+
+def _python_values(column: pa.Array) -> list[Any]:
+    return [_python_value(scalar) for scalar in column]
+
+
+def _python_value(scalar: pa.Scalar) -> object:
+    """Return a scalar as Python has it; where Python has none (a far time, broken UTF-8), its type: always refused."""
+    try:
+        return scalar.as_py()
+    except (OverflowError, ValueError):
+        return scalar.type
 
 
 def _gather(
@@ -260,8 +272,10 @@ def _gather(
         (null_code,), null_errors = encode_each(encoder, [None])
         codes[nulls] = null_code
         errors.update({row: null_errors[0] for row in np.flatnonzero(nulls).tolist() if null_errors})
-    for place, error in entry_errors.items():
-        errors.update(dict.fromkeys(np.flatnonzero((places == place) & ~nulls).tolist(), error))
+    if entry_errors:
+        bad = np.zeros(len(entries), bool)
+        bad[list(entry_errors)] = True
+        errors.update({row: entry_errors[int(places[row])] for row in np.flatnonzero(bad[places] & ~nulls).tolist()})
     return codes, errors
 
 

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import ClassVar, Self
+from typing import ClassVar, Self, TypeVar
 
 import numpy as np
 
 from engine.coerce import category_text, number_value
 from engine.errors import BadSettings, InvalidInput
+
+T = TypeVar("T")
 
 
 class Unknown(StrEnum):
@@ -41,6 +44,13 @@ class Feature:
     def from_json(cls, fields: dict[str, object]) -> Self:
         """Build from what ``to_json`` gave, less its ``kind``."""
         return cls(**fields)  # type: ignore[arg-type]  # checked by each kind's __post_init__
+
+    def _declared(self, coerce: Callable[[object], T], value: object) -> T:
+        try:
+            return coerce(value)
+        except InvalidInput as error:
+            message = f"feature {self.name!r}: each declared value {error}"
+            raise BadSettings(message) from error
 
     def _check_name(self) -> None:
         if not str(self.name).isidentifier():
@@ -84,7 +94,7 @@ class Categorical(IndexFeature):
     def __post_init__(self) -> None:
         """Check the declaration and bring the values to their canonical texts."""
         self._check_name()
-        texts = tuple(category_text(value) for value in self.values)
+        texts = tuple(self._declared(category_text, value) for value in self.values)
         if not texts:
             message = f"categorical feature {self.name!r} must have at least one value; got none"
             raise BadSettings(message)
@@ -93,6 +103,11 @@ class Categorical(IndexFeature):
             message = f"categorical feature {self.name!r} must have distinct values; got {twice} more than once"
             raise BadSettings(message)
         object.__setattr__(self, "values", texts)
+        if self.unknown not in set(Unknown):
+            message = (
+                f"categorical feature {self.name!r} must have unknown one of {', '.join(Unknown)}; got {self.unknown!r}"
+            )
+            raise BadSettings(message)
         object.__setattr__(self, "unknown", Unknown(self.unknown))
 
     @property
@@ -139,8 +154,9 @@ class Bucketed(IndexFeature):
     def __post_init__(self) -> None:
         """Check the declaration and round the edges to float32."""
         self._check_name()
-        edges = tuple(number_value(edge) for edge in self.edges)
-        if not edges or any(low >= high for low, high in itertools.pairwise(edges)):
+        edges = tuple(self._declared(number_value, edge) for edge in self.edges)
+        # Nothing that is finite lies below the lowest float32: the first bucket would have no row.
+        if not edges or any(low >= high for low, high in itertools.pairwise((float(np.finfo(np.float32).min), *edges))):
             message = f"bucketed feature {self.name!r} must have increasing edges (as float32); got {self.edges}"
             raise BadSettings(message)
         object.__setattr__(self, "edges", edges)

@@ -39,11 +39,12 @@ def stability_index(one: dict[str, Any], other: dict[str, Any]) -> float:
     """
     if {name: len(columns) for name, columns in one.items()} != {name: len(columns) for name, columns in other.items()}:
         return float("inf")
-    return max(
+    distances = [
         _index(np.array(left, float), np.array(right, float))
         for name in one
         for left, right in zip(one[name], other[name], strict=True)
-    )
+    ]
+    return max(distances, default=0.0)
 
 
 def _index(left: npt.NDArray[np.float64], right: npt.NDArray[np.float64]) -> float:

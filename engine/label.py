@@ -76,10 +76,14 @@ class Label:
         path = self._path(number)
         try:
             fields = parse_manifest(self._storage.read(path), kind=KIND, version=VERSION, where=path)
-            return LabelRecord(**{key: fields[key] for key in ("number", "release", "reason", "time", "nonce")})
+            record = LabelRecord(**{key: fields[key] for key in ("number", "release", "reason", "time", "nonce")})
         except KeyError as error:
             message = f"{path}: must have the field {error}. The label's record is damaged: restore it"
             raise BadArtifact(message) from error
+        if record.number != number:
+            message = f"{path}: must be record {number}; got record {record.number}. It was moved by hand: restore it"
+            raise BadArtifact(message)
+        return record
 
     def history(self) -> list[LabelRecord]:
         """Return all records, oldest first."""

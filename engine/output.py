@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -35,8 +36,8 @@ class Output:
         if not self.name.isidentifier():
             message = f"an output's name must be an identifier; got {self.name!r}"
             raise BadSettings(message)
-        if self.width < 1 or not low < high:
-            message = f"{where} must have width >= 1 and a range low < high; got {self.width}, {self.range}"
+        if self.width < 1 or not -math.inf < low < high < math.inf:
+            message = f"{where} must have width >= 1 and a finite range low < high; got {self.width}, {self.range}"
             raise BadSettings(message)
         if self.labels and len(self.labels) != self.width:
             message = f"{where} must have one label per value: {self.width}; got {len(self.labels)}"

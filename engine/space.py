@@ -124,12 +124,10 @@ class FeatureSpace:
         try:
             for name, codes in self._codes:
                 value = row[name]
-                # True == 1 in Python, and would find the category 1.
-                ordinal += codes[value] if value.__class__ is not bool else codes.__missing__(value)
-        except _Miss:
-            self._check_names(row)
-            return -1
-        except (KeyError, TypeError):  # a feature is missing, or a value is not hashable
+                kind = value.__class__
+                # Others may equal a category and not be it, as True == 1.
+                ordinal += codes[value] if kind is str or kind is int else codes.__missing__(value)
+        except (_Miss, KeyError, InvalidInput):  # the long way finds what the row's first fault is, or that it has none
             return int(self.ordinals(self.encode_row(row))[0])
         if len(row) != len(self._codes):
             self._check_names(row)
@@ -167,11 +165,15 @@ class FeatureSpace:
     def _encode_columns(self, columns: Mapping[str, Column], rows: int) -> Encoded:
         faults: Errors = {}
         parts: dict[str, npt.NDArray[Any]] = {}
+        missing = next((name for name in self.names if name not in columns), None)
+        if missing is not None:
+            message = f"feature {missing!r} must be given; got columns {_listed(columns)}"
+            error = InvalidInput(message, cause="missing_feature", feature=missing)
+            faults = dict.fromkeys(range(rows), error)
         for name, encoder in self._encoders.items():
+            errors: Errors = {}
             if name not in columns:
-                message = f"feature {name!r} must be given; got columns {_listed(columns)}"
-                error = InvalidInput(message, cause="missing_feature", feature=name)
-                parts[name], errors = encoder.blank(rows), dict.fromkeys(range(rows), error)
+                parts[name] = encoder.blank(rows)
             elif isinstance(column := columns[name], list):
                 parts[name], errors = encode_each(encoder, column)
             else:
@@ -217,7 +219,7 @@ def _column(values: list[object]) -> pa.Array | list[object]:
         return values
     try:
         return pa.array(values)
-    except (pa.ArrowException, OverflowError):
+    except (pa.ArrowException, OverflowError, UnicodeEncodeError):  # the last: half a surrogate pair
         return values
 
 

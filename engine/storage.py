@@ -57,7 +57,11 @@ class Storage:
         """Whether there is a file (or, where the storage has them, a directory)."""
         with self._errors(path):
             self._fs.invalidate_cache()
-            return bool(self._fs.exists(self._full(path)))
+            try:
+                self._fs.info(self._full(path))  # not fsspec's exists: that takes every error for a no
+            except (FileNotFoundError, NotADirectoryError):
+                return False
+            return True
 
     def names(self, path: str = "") -> list[str]:
         """Return the sorted names in a directory (the root by default); none where it does not exist.
@@ -67,7 +71,7 @@ class Storage:
         with self._errors(path):
             self._fs.invalidate_cache()
             try:
-                entries = self._fs.ls(self._full(path), detail=False)
+                entries = self._fs.ls(self._full(path) if path else self._root, detail=False)
             except FileNotFoundError:
                 return []
         names = (str(entry).rstrip("/").rpartition("/")[2] for entry in entries)
@@ -101,10 +105,8 @@ class Storage:
                 self._fs.rm(self._full(path), recursive=True)
 
     def _full(self, path: str) -> str:
-        if not path:
-            return self._root
         parts = path.split("/")
-        if any(part in {"", ".", ".."} for part in parts):
+        if any(part in {"", ".", ".."} for part in parts) or "\0" in path:
             message = f"a path in {self.url} must be names joined by single slashes; got {path!r}"
             raise BadSettings(message)
         return f"{self._root}/{path}"
@@ -138,7 +140,10 @@ def open_storage(url: str) -> Storage:
 def _create_file(_: object, target: str, write: Write) -> None:
     """Write beside the target, make it durable, then link: linking refuses a name that is taken."""
     folder = Path(target).parent
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:  # a file stands where a directory must be: that is not "somebody was first"
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder)) from error
     if Path(target).exists():  # spare the writing; the link below is what decides
         raise FileExistsError(target)
     temporary = folder / f".{Path(target).name}.{secrets.token_hex(8)}"

@@ -137,9 +137,13 @@ class DenseTable:
             BadArtifact: the manifest or a shard's frame is damaged, cut short or of an unknown version.
         """
         manifest = read_table_manifest(storage, path)
-        spec = TableSpec(**manifest["spec"])
-        if spec.key != manifest["key"]:
-            message = f"{path}/manifest.json: must have the key {spec.key} of its spec; got {manifest['key']}"
+        try:
+            spec = TableSpec(**manifest["spec"])
+        except (KeyError, TypeError) as error:
+            message = f"{path}/manifest.json: must have the fields of a table: {error}. Copy or build it again"
+            raise BadArtifact(message) from error
+        if spec.key != manifest.get("key"):
+            message = f"{path}/manifest.json: must have the key {spec.key} of its spec; got {manifest.get('key')}"
             raise BadArtifact(message)
         with tempfile.TemporaryFile(dir=scratch) as file:
             checksums = [
@@ -170,6 +174,11 @@ class DenseTable:
                     self._check(block)
             hit &= self._states[blocks] == _GOOD
         return self.codec.decode(np.take(self._codes, ordinals, axis=0)), hit
+
+    @property
+    def blocks(self) -> int:
+        """How many checksummed blocks the table has."""
+        return len(self._checksums)
 
     def check_all(self, progress: Callable[[int], object] = lambda _: None) -> int:
         """Check every block again, also those found good before; return how many are corrupt."""

@@ -19,7 +19,7 @@ from engine.errors import AlreadyExists, BadArtifact
 from engine.manifest import canonical_json, new_manifest, now_text
 from engine.registry import ModelRegistry, Registry
 from engine.table import KIND, VERSION, TableSpec, read_table_manifest, whole_blocks
-from jobs.program import Parser, Result, add_common, run
+from jobs.program import Parser, Result, add_common, positive, run
 from jobs.progress import progress_bar
 from jobs.runner import RUNNERS, Runner, open_runner
 from jobs.shard_task import ShardDone, ShardTask, digest_shard
@@ -183,10 +183,10 @@ def parser() -> Parser:
     options.add_argument("--codec", default="float32", choices=CODECS, help="how answers are stored; default: float32")
     options.add_argument("--runner", default="auto", choices=RUNNERS, help="where shards are computed; default: auto")
     options.add_argument(
-        "--workers", type=_positive, metavar="N", help="processes, or Spark's local cores; default: one a core"
+        "--workers", type=positive, metavar="N", help="processes, or Spark's local cores; default: one a core"
     )
     options.add_argument("--master", metavar="URL", help="Spark's master; default: spark-submit's, or local")
-    options.add_argument("--shard-rows", type=_positive, metavar="N", help="rows a shard; default: fitted to the space")
+    options.add_argument("--shard-rows", type=positive, metavar="N", help="rows a shard; default: fitted to the space")
     add_common(options)
     return options
 
@@ -219,14 +219,6 @@ def summary(done: Precomputed) -> str:
         f"table {done.table} of bundle {done.bundle}: {size}; {done.computed_rows:,} rows computed "
         f"in {done.seconds:.1f} s ({rate:.2f} M rows/s, {done.runner} runner)"
     )
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        message = f"must be 1 or more; got {text}"
-        raise argparse.ArgumentTypeError(message)
-    return value
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -46,6 +46,14 @@ def add_common(parser: argparse.ArgumentParser, *, registry: bool = True) -> Non
     parser.add_argument("--debug", action="store_true", help="show the traceback of an unexpected error")
 
 
+def positive(text: str) -> int:
+    """Read a whole number of 1 or more, for argparse."""
+    if not text.isdecimal() or int(text) < 1:
+        message = f"must be a whole number of 1 or more; got {text!r}"
+        raise argparse.ArgumentTypeError(message)
+    return int(text)
+
+
 def run(parser: Parser, work: Callable[[argparse.Namespace], Result], argv: Sequence[str] | None = None) -> int:
     """Parse, work, print the result; return the exit code: 0, 130 when interrupted, or the error's own."""
     arguments = parser.parse_args(argv)

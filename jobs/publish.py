@@ -22,7 +22,7 @@ from engine.registry import ModelRegistry, Registry
 from engine.release import Release
 from engine.table import read_table_manifest
 from jobs.gate import Candidate, Check, run_gate
-from jobs.program import Parser, Result, add_common, run
+from jobs.program import Parser, Result, add_common, positive, run
 
 NO_TABLE = "none"
 
@@ -101,34 +101,6 @@ def publish(
     return Published(release, label.move(release.number, after=before, reason=reason), checks)
 
 
-def rollback(models: ModelRegistry, *, label: str, to: int | None, reason: str) -> tuple[LabelRecord, LabelRecord]:
-    """Point a label back, with one more record; return the record before and the new one.
-
-    Args:
-        models: the model's part of the registry.
-        label: which label.
-        to: a release's number; None is the one that the label pointed to before its present one.
-        reason: why.
-
-    Raises:
-        NotFound: the label has no record, or there is nothing to go back to.
-        BadArtifact: the release to go back to cannot be loaded.
-    """
-    history = models.label(label).history()
-    if not history:
-        message = f"label {label!r} of {models.name!r} has no record yet: publish first"
-        raise NotFound(message)
-    head = history[-1]
-    if to is None:
-        earlier = [record.release for record in history if record.release != head.release]
-        if not earlier:
-            message = f"label {label!r} of {models.name!r} has only ever pointed to release {head.release}"
-            raise NotFound(message)
-        to = earlier[-1]
-    Predictor.load(models, models.release(to))  # never roll back to what cannot be served
-    return head, models.label(label).move(to, after=head, reason=reason or f"rolled back from {head.release}")
-
-
 def _candidate_release(models: ModelRegistry, settings: PublishSettings) -> Release:
     bundle = models.bundle(settings.bundle) if settings.bundle else models.newest_bundle()
     codec = codec_named(settings.codec, bundle.schema).to_json()
@@ -182,7 +154,7 @@ def parser() -> Parser:
     options.add_argument("--reason", default="", help="why, for the label's history")
     options.add_argument("--override", metavar="REASON", help="publish although a check fails, and record why")
     options.add_argument(
-        "--sample-rows", type=int, default=10_000, metavar="N", help="random rows to recompute; default: 10000"
+        "--sample-rows", type=positive, default=10_000, metavar="N", help="random rows to recompute; default: 10000"
     )
     add_common(options)
     return options
