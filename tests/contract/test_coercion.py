@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -173,7 +174,7 @@ class TestEncodeRowsAmongEqualTypes(NumberValues):
     """Between two of its own and a null, so that an Arrow column is likely."""
 
     def encode(self, feature: Feature, value: object) -> int | float:
-        rows = [{"x": value}, {"x": None}, {"x": value}]
+        rows: list[dict[str, object]] = [{"x": value}, {"x": None}, {"x": value}]
         encoded = FeatureSpace([feature]).encode_rows(rows)
         assert encoded.faults[1].cause == "null"
         assert not encoded.ok[1]
@@ -192,7 +193,7 @@ def broken_utf8() -> pa.Array:
 # The raw value as each Arrow type that can carry it.
 ARROW: list[tuple[str, Callable[[], pa.Array], Outcome, Outcome]] = [
     *[
-        (f"{text!r} as {kind}", lambda text=text, kind=kind: pa.array([text], kind), as_category, as_number)
+        (f"{text!r} as {kind}", partial(pa.array, [text], kind), as_category, as_number)
         for text, as_category, as_number in [
             ("UA", "UA", "wrong_type"),
             ("Z\u00fcrich", "Zu\u0308rich", "wrong_type"),
@@ -210,7 +211,7 @@ ARROW: list[tuple[str, Callable[[], pa.Array], Outcome, Outcome]] = [
         for kind in (pa.string(), pa.large_string(), pa.string_view(), pa.dictionary(pa.int8(), pa.string()))
     ],
     *[
-        (f"{value} as {kind}", lambda value=value, kind=kind: pa.array([value], kind), as_category, as_number)
+        (f"{value} as {kind}", partial(pa.array, [value], kind), as_category, as_number)
         for value, as_category, as_number in [(7, "7", 7.0), (5, "unknown_category", 5.0), (None, "null", "null")]
         for kind in (
             *(pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.uint8(), pa.uint16(), pa.uint32(), pa.uint64()),
@@ -220,7 +221,7 @@ ARROW: list[tuple[str, Callable[[], pa.Array], Outcome, Outcome]] = [
     ("2^53 as int64", lambda: pa.array([2**53], pa.int64()), str(2**53), float(2**53)),
     ("2^64 - 1 as uint64", lambda: pa.array([2**64 - 1], pa.uint64()), "unknown_category", float(2**64)),
     *[
-        (f"{value} as {kind}", lambda value=value, kind=kind: pa.array([value], kind), as_category, as_number)
+        (f"{value} as {kind}", partial(pa.array, [value], kind), as_category, as_number)
         for value, as_category, as_number in [
             (7.0, "7", 7.0),
             (7.5, "wrong_type", 7.5),

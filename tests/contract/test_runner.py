@@ -1,0 +1,120 @@
+"""What every runner promises, run against each."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from abc import ABC, abstractmethod
+from pathlib import Path
+
+import pytest
+
+from engine.errors import BadArtifact, InvalidInput, Unavailable
+from engine.registry import Registry
+from jobs.local_runner import LocalRunner
+from jobs.precompute import PrecomputeSettings, precompute
+from jobs.runner import Runner
+from tests.support.candidates import models_of, write_candidate
+from tests.support.inline_runner import InlineRunner
+from tests.support.programs import finish, processes_of, start
+from tests.support.runner_tasks import Dying, Failing, Square
+from tests.support.synthetic import FINITE_NAME
+from tests.support.waiting import wait_until
+
+SPLITS = list(range(7))
+
+
+def build(root: Path, runner: Runner, codec: str) -> dict[str, bytes]:
+    """Precompute the synthetic table and return its shards' bytes by path."""
+    write_candidate(root)
+    settings = PrecomputeSettings(model=FINITE_NAME, codec=codec, shard_rows=1, quiet=True)
+    done = precompute(Registry(str(root)), settings, lambda: runner)
+    folder = models_of(root).table_path(done.table)
+    return {f"{folder}/{path.name}": path.read_bytes() for path in sorted((root / folder).glob("*.dense"))}
+
+
+class RunnerContract(ABC):
+    """The suite; a subclass gives the ``runner``."""
+
+    @pytest.fixture
+    @abstractmethod
+    def runner(self) -> Runner: ...
+
+    def test_runs_every_split_once(self, runner: Runner) -> None:
+        assert sorted(runner.run(Square(), SPLITS, lambda _: None)) == [0, 1, 4, 9, 16, 25, 36]
+
+    def test_takes_splits_as_they_are_numbered(self, runner: Runner) -> None:
+        assert sorted(runner.run(Square(), [5, 2, 11], lambda _: None)) == [4, 25, 121]
+
+    def test_no_split_is_no_work(self, runner: Runner) -> None:
+        told: list[int] = []
+        assert runner.run(Square(), [], told.append) == []
+        assert sum(told) == 0
+
+    def test_progress_adds_up(self, runner: Runner) -> None:
+        told: list[int] = []
+        runner.run(Square(), SPLITS, told.append)
+        assert sum(told) == len(SPLITS)
+        assert min(told) >= 0
+
+    def test_an_error_of_a_task_arrives_as_such(self, runner: Runner) -> None:
+        with pytest.raises(InvalidInput) as caught:
+            runner.run(Failing(3, "input"), SPLITS, lambda _: None)
+        assert str(caught.value) == "feature 'city' must be known; got 'Nowhere' at split 3. Fix the row"
+        assert (caught.value.cause, caught.value.feature) == ("unknown_category", "city")
+
+    def test_an_error_keeps_its_class(self, runner: Runner) -> None:
+        with pytest.raises(BadArtifact, match="at split 6"):
+            runner.run(Failing(6, "artifact"), SPLITS, lambda _: None)
+
+    def test_what_may_be_tried_again_says_why(self, runner: Runner) -> None:
+        with pytest.raises(Unavailable, match=r"got 'Nowhere' at split 0\. Fix the row"):
+            runner.run(Failing(0, "unavailable"), SPLITS, lambda _: None)
+
+    def test_progress_after_an_error_does_not_claim_the_rest(self, runner: Runner) -> None:
+        told: list[int] = []
+        with pytest.raises(Unavailable):
+            runner.run(Failing(0, "unavailable"), [0], told.append)
+        assert sum(told) == 0
+
+    def test_a_killed_worker_is_unavailable_and_the_runner_works_on(self, runner: Runner) -> None:
+        with pytest.raises(Unavailable, match=r"[Ff]inished shards are kept: run again") as caught:
+            runner.run(Dying(2), SPLITS, lambda _: None)
+        assert caught.value.exit_code == 75
+        assert sorted(runner.run(Square(), [1, 2], lambda _: None)) == [1, 4]
+
+    @pytest.mark.parametrize("codec", ["float32", "uint8"])
+    def test_writes_the_same_bytes_as_one_process(self, runner: Runner, codec: str, tmp_path: Path) -> None:
+        wanted = build(tmp_path / "inline", InlineRunner(), codec)
+        assert len(wanted) > 2
+        assert build(tmp_path / "here", runner, codec) == wanted
+
+
+class TestLocalRunner(RunnerContract):
+    @pytest.fixture
+    def runner(self) -> Runner:
+        return LocalRunner(2)
+
+    def test_no_process_outlives_a_killed_driver(self, tmp_path: Path) -> None:
+        program = (
+            "import sys; from jobs.local_runner import LocalRunner; from tests.support.runner_tasks import Stuck\n"
+            "if __name__ == '__main__': LocalRunner(2).run(Stuck(sys.argv[1]), [0, 1, 2], print)"
+        )
+        marker = str(tmp_path)
+        driver = start(sys.executable, "-c", program, str(tmp_path), environment={"TEST_MARKER": marker})
+        wait_until(lambda: len(list(tmp_path.glob("*.pid"))) == 2, what="both workers are at work")
+        workers = [int(path.stem) for path in tmp_path.glob("*.pid")]
+        assert set(workers) < set(processes_of(marker))
+        os.kill(driver.pid, signal.SIGKILL)
+        finish(driver)
+        wait_until(lambda: not processes_of(marker), what="all processes of the driver are gone", timeout_s=10)
+
+
+@pytest.mark.spark
+class TestSparkRunner(RunnerContract):
+    @pytest.fixture
+    def runner(self, java_home: str) -> Runner:
+        from jobs.spark_runner import SparkRunner
+
+        return SparkRunner(None, 2)  # the first one starts the session, the others take it
