@@ -95,6 +95,9 @@ def load_definition(path: str) -> Definition:
         message = f"a definition must be a Python file; got {path!r}"
         raise BadSettings(message)
     module = importlib.util.module_from_spec(spec)
+    folder = str(file.parent.absolute())
+    if folder not in sys.path:  # as for a script: a definition may import the files beside it
+        sys.path.append(folder)
     sys.modules[spec.name] = module  # a dataclass and a layer look their module up by its name
     try:
         spec.loader.exec_module(module)

@@ -17,7 +17,7 @@ _COMMANDS = {
     "predict": ("jobs.predict", "answer one row from the shell"),
     "serve": ("online.server", "answer over HTTP: table first, model on a miss"),
     "verify": ("jobs.verify", "check every digest and block of the releases"),
-    "demo": ("foretable.demo", "run the whole way on real flights, and show it"),
+    "demo": ("examples.flights.demo", "run the whole way on real flights, and show it"),
 }
 _USAGE = 64
 

@@ -1,0 +1,1 @@
+"""Models to learn from, on real data."""

@@ -1,0 +1,1 @@
+"""On-time flights: tabular, finite, the whole answer in a table."""
