@@ -181,6 +181,7 @@ def _trainer(
     """Build the model from the seed."""
     import keras
 
+    keras.utils.clear_session()  # layers are numbered from the start again: a checkpoint knows variables by name
     keras.utils.set_random_seed(settings.seed)
     model = definition.build()
     check_signature(model, definition.space, definition.schema)

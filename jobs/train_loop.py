@@ -212,12 +212,11 @@ class Trainer:
         before = [(name, array.shape) for name, array in zip(checkpoint.names, checkpoint.arrays, strict=True)]
         now = [(_name(variable), tuple(variable.shape)) for variable in variables]
         if before != now:
-            other = next(
-                (pair for pair in zip(before, now, strict=False) if pair[0] != pair[1]), (len(before), len(now))
-            )
+            pairs = (pair for pair in zip(before, now, strict=False) if pair[0] != pair[1])
+            kept, built = next(pairs, (len(before), len(now)))
             message = (
-                f"{self._run.folder}: a resumed run must build the model that it was stopped with; got {other[1]} where "
-                f"the checkpoint has {other[0]}. Go back to that build(), or start a new run: leave out --resume"
+                f"{self._run.folder}: a resumed run must build the model that it was stopped with; got {built} where "
+                f"the checkpoint has {kept}. Go back to that build(), or start a new run: leave out --resume"
             )
             raise BadSettings(message)
         for variable, array in zip(variables, checkpoint.arrays, strict=True):
