@@ -179,8 +179,11 @@ def _trainer(
     models: ModelRegistry, definition: Definition, job: TrainJob, name: str, settings: TrainSettings, rows: LabelledRows
 ) -> Trainer:
     """Build the model from the seed."""
-    import keras
-
+    try:
+        import keras
+    except ImportError as error:
+        message = "training needs TensorFlow and Keras, which are not installed: pip install 'foretable[train]'"
+        raise BadSettings(message) from error
     keras.utils.clear_session()  # layers are numbered from the start again: a checkpoint knows variables by name
     keras.utils.set_random_seed(settings.seed)
     model = definition.build()
@@ -204,6 +207,9 @@ def _trainer(
 
 def _settings(definition: Definition, job: TrainJob) -> TrainSettings:
     changed = {name: value for name, value in (("epochs", job.epochs), ("seed", job.seed)) if value is not None}
+    if job.epochs is not None and job.epochs < 1:
+        message = f"epochs must be 1 or more; got {job.epochs}"
+        raise BadSettings(message)
     return replace(definition.settings, **changed)
 
 
