@@ -100,7 +100,7 @@ def write_shard(file: Writable, layout: ShardLayout, chunks: Iterable[Codes]) ->
     pending = bytearray()
     written = 0
     for codes in chunks:
-        pending += np.ascontiguousarray(codes, layout.dtype).data.cast("B")
+        pending += codes.astype(layout.dtype, copy=False).tobytes()
         whole = len(pending) - len(pending) % block_bytes
         if whole:
             written += _write_blocks(file, bytes(pending[:whole]), block_bytes, checksums)

@@ -96,7 +96,11 @@ class Storage:
             BadSettings: denied.
         """
         with self._errors(path):
-            _CREATORS[self._scheme](self._fs, self._full(path), write)
+            try:
+                _CREATORS[self._scheme](self._fs, self._full(path), write)
+            except FileExistsError as error:
+                message = f"{self.url}/{path} exists already"
+                raise AlreadyExists(message) from error
 
     def remove_tree(self, path: str) -> None:
         """Delete a directory and all in it, finished or not; nothing where there is none."""
@@ -116,10 +120,8 @@ class Storage:
         where = f"{self.url}/{path}"
         try:
             yield
-        except FileExistsError as error:
-            message = f"{where} exists already"
-            raise AlreadyExists(message) from error
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+        # FileExistsError: what fsspec's memory says of reading below a file.
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError, FileExistsError) as error:
             message = f"{where} does not exist"
             raise NotFound(message) from error
         except PermissionError as error:
@@ -166,13 +168,15 @@ _MEMORY_LOCK = threading.Lock()
 
 
 def _create_in_memory(fs: Any, target: str, write: Write) -> None:  # fsspec has no types
-
     buffer = io.BytesIO()
     write(buffer)
     with _MEMORY_LOCK:
         if fs.exists(target):
             raise FileExistsError(target)
-        fs.pipe_file(target, buffer.getvalue())
+        try:
+            fs.pipe_file(target, buffer.getvalue())
+        except FileExistsError as error:  # of a file where a directory must be
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), target) from error
 
 
 _CREATORS: dict[str, Callable[[Any, str, Write], None]] = {"file": _create_file, "memory": _create_in_memory}

@@ -190,8 +190,8 @@ def broken_utf8() -> pa.Array:
     return pa.StringArray.from_buffers(1, buffers[1], buffers[2])
 
 
-# The raw value as each Arrow type that can carry it.
-ARROW: list[tuple[str, Callable[[], pa.Array], Outcome, Outcome]] = [
+# The raw value as each Arrow type that can carry it: label, how to make the column, outcomes as in ``COMMON``.
+ARROW: list[tuple[str, Callable[[], pa.Array], Any, Any]] = [
     *[
         (f"{text!r} as {kind}", partial(pa.array, [text], kind), as_category, as_number)
         for text, as_category, as_number in [

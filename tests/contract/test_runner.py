@@ -87,7 +87,7 @@ class RunnerContract(ABC):
     @pytest.mark.parametrize("codec", ["float32", "uint8"])
     def test_writes_the_same_bytes_as_one_process(self, runner: Runner, codec: str, tmp_path: Path) -> None:
         wanted = build(tmp_path / "inline", InlineRunner(), codec)
-        assert len(wanted) > 2
+        assert len(wanted) >= 2
         assert build(tmp_path / "here", runner, codec) == wanted
 
 
