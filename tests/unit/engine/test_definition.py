@@ -1,0 +1,87 @@
+"""Definition files: what is loaded and what is refused."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from engine.definition import Definition, TrainSettings, load_definition
+from engine.errors import BadArtifact, BadSettings
+from engine.limits import GateLimits
+
+GOOD = """
+from __future__ import annotations
+from dataclasses import dataclass
+from typing import Any
+import pyarrow as pa
+from engine.definition import Definition, Examples
+from engine.feature import Categorical
+from engine.output import Output
+from engine.space import FeatureSpace
+
+@dataclass(frozen=True)
+class Sizes:
+    units: int = 4
+
+class Tiny(Definition):
+    name = "tiny"
+    space = FeatureSpace([Categorical("x", ("a", "b"))])
+    outputs = (Output("y"), Output("z", width=2))
+    def build(self) -> Any:
+        return Sizes().units
+    def examples(self, source: str) -> Examples:
+        table = pa.table({"x": ["a"], "y": [1.0]})
+        return Examples(train=table, holdout=table)
+
+definition = Tiny()
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in [name for name in sys.modules if name.startswith("foretable_definition_")]:
+        monkeypatch.delitem(sys.modules, name)
+    return tmp_path
+
+
+def test_a_file_with_a_definition_is_loaded(folder: Path) -> None:
+    (folder / "tiny.py").write_text(GOOD)
+    definition = load_definition(str(folder / "tiny.py"))
+    assert isinstance(definition, Definition)
+    assert definition.name == "tiny"
+    assert definition.schema.width == 3
+    assert definition.settings == TrainSettings()
+    assert definition.limits == GateLimits()
+    assert definition.build() == 4
+    assert definition.examples("").validation is None
+
+
+@pytest.mark.parametrize("name", ["nothing.py", ".", "tiny.txt"])
+def test_what_is_no_python_file_is_refused(folder: Path, name: str) -> None:
+    (folder / "tiny.txt").write_text(GOOD)
+    with pytest.raises(BadSettings, match="a definition must be a Python file"):
+        load_definition(str(folder / name))
+
+
+@pytest.mark.parametrize("text", ["", "definition = 7", "from engine.definition import Definition as definition"])
+def test_a_file_without_a_definition_is_refused(folder: Path, text: str) -> None:
+    (folder / "empty.py").write_text(text)
+    with pytest.raises(BadSettings, match=r"empty\.py: must set `definition` to a Definition"):
+        load_definition(str(folder / "empty.py"))
+
+
+def test_an_error_of_the_definition_is_shown_as_it_is(folder: Path) -> None:
+    (folder / "broken.py").write_text("1 / 0")
+    with pytest.raises(ZeroDivisionError):
+        load_definition(str(folder / "broken.py"))
+    assert "foretable_definition_broken" not in sys.modules
+
+
+def test_limits_go_there_and_back() -> None:
+    limits = GateLimits(metric_drop={"y.auc": 0.01}, stability_index=0.5, codec_error=0.1)
+    assert GateLimits.from_json(limits.to_json()) == limits
+    assert GateLimits.from_json({}) == GateLimits()
+    with pytest.raises(BadArtifact, match="Upgrade foretable"):
+        GateLimits.from_json({"mood": 1})

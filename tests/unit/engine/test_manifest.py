@@ -1,0 +1,88 @@
+"""Manifests: canonical bytes, digests, and what a reader refuses."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.errors import BadArtifact
+from engine.manifest import canonical_json, check_file, file_entry, new_manifest, now_text, parse_manifest, sha256
+
+JSON: st.SearchStrategy[object] = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text("a\u00fc\u6771"),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("abc", max_size=2), inner, max_size=4),
+)
+
+
+def test_the_bytes_are_as_documented() -> None:
+    value = {"b": [1, 2.5, None, True], "a": {"\u00fc": "\u6771", "A": ""}}
+    assert canonical_json(value) == '{"a":{"A":"","\u00fc":"\u6771"},"b":[1,2.5,null,true]}'.encode()
+
+
+@given(st.dictionaries(st.text("abcd", max_size=2), JSON))
+def test_equal_values_have_equal_bytes(fields: dict[str, object]) -> None:
+    backwards = dict(reversed(fields.items()))
+    data = canonical_json(new_manifest("table", 1, **{"spec": fields}))
+    assert canonical_json({"spec": backwards, "format": {"version": 1, "kind": "table"}}) == data
+    assert parse_manifest(data, kind="table", version=1, where="x")["spec"] == fields
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_what_json_has_not_is_refused(value: float) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        canonical_json({"a": value})
+
+
+def test_the_digest_is_sha256() -> None:
+    assert sha256(b"abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+@pytest.mark.parametrize("version", [0, 2, "1", 1.5, None])
+def test_another_format_version_is_refused(version: object) -> None:
+    data = canonical_json({"format": {"kind": "table", "version": version}})
+    with pytest.raises(BadArtifact, match=rf"^a/b: must be of table format version 1; got {version!r}\. .*upgrade"):
+        parse_manifest(data, kind="table", version=1, where="a/b")
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"\xff", b'{"format":', b"\x00" * 10])
+def test_what_is_no_json_is_refused(data: bytes) -> None:
+    with pytest.raises(BadArtifact, match=r"^a/b: must be JSON; got .*damaged"):
+        parse_manifest(data, kind="table", version=1, where="a/b")
+
+
+@pytest.mark.parametrize(
+    "data", [b"[]", b"7", b"null", b"{}", b'{"format":1}', b'{"format":{"kind":"bundle","version":1}}']
+)
+def test_another_kind_is_refused(data: bytes) -> None:
+    with pytest.raises(BadArtifact, match="^a/b: must be a table manifest; got format"):
+        parse_manifest(data, kind="table", version=1, where="a/b")
+
+
+def test_a_file_is_held_to_its_entry(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"abc")
+    entry = file_entry(path)
+    assert entry == {
+        "size_bytes": 3,
+        "sha256": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+    }
+    check_file(path, entry, where="x")
+    path.write_bytes(b"abd")
+    with pytest.raises(BadArtifact, match=r"^x: must be ba78\w+ \(the SHA-256\); got a52d"):
+        check_file(path, entry, where="x")
+    path.write_bytes(b"ab")
+    with pytest.raises(BadArtifact, match=r"^x: must be 3 \(bytes long\); got 2\."):
+        check_file(path, entry, where="x")
+
+
+def test_times_are_utc_to_the_second() -> None:
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", now_text())
