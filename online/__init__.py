@@ -1,0 +1,1 @@
+"""The online server: one thin HTTP adapter over the engine's predictor."""

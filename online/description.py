@@ -1,0 +1,69 @@
+"""What is served, described: TensorFlow Serving's model status and metadata."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine.feature import Categorical, Feature, Tensor
+from engine.output import Output
+from online.holder import Holder, Served
+from online.predict_body import SIGNATURE
+
+
+def status(served: Served) -> dict[str, Any]:
+    """Return TensorFlow Serving's model status."""
+    state = {"version": str(served.release), "state": "AVAILABLE"}
+    return {"model_version_status": [{**state, "status": {"error_code": "OK", "error_message": ""}}]}
+
+
+def metadata(served: Served, *, label: str) -> dict[str, Any]:
+    """Return TensorFlow Serving's model metadata, and what is Foretable's own under ``foretable``."""
+    predictor = served.predictor
+    definition = {
+        "inputs": {feature.name: _input(feature) for feature in predictor.space.features},
+        "outputs": {output.name: _output(output) for output in predictor.schema.outputs},
+        "method_name": "tensorflow/serving/predict",
+    }
+    release = predictor.release
+    return {
+        "model_spec": {"name": served.model, "signature_name": "", "version": str(served.release)},
+        "metadata": {"signature_def": {"signature_def": {SIGNATURE: definition}}},
+        "foretable": {
+            "release": served.release,
+            "label": label,
+            "label_record": served.record.number,
+            "bundle": release.bundle,
+            "bundle_digest": release.bundle_digest,
+            "variant": release.variant,
+            "codec": release.codec,
+            "table": release.table,
+            "released": release.time,
+            "numeric_class": predictor.numeric_class,
+            "same_numeric_class": predictor.numeric_class == predictor.bundle.numeric_class,
+            **predictor.space.to_json(),
+            "outputs": predictor.schema.to_json(),
+        },
+    }
+
+
+def readiness(holder: Holder) -> dict[str, Any]:
+    """Return what is served, and why a label cannot be followed where one cannot."""
+    models = {
+        model: {"release": served.release, **({"problem": holder.problems[model]} if model in holder.problems else {})}
+        for model, served in holder.current.items()
+    }
+    return {"ready": True, "models": models}
+
+
+def _input(feature: Feature) -> dict[str, Any]:
+    kind = "DT_STRING" if isinstance(feature, Categorical) else "DT_FLOAT"
+    return _tensor(feature.name, kind, feature.shape if isinstance(feature, Tensor) else ())
+
+
+def _output(output: Output) -> dict[str, Any]:
+    return _tensor(output.name, "DT_FLOAT", (output.width,) if output.width > 1 else ())
+
+
+def _tensor(name: str, kind: str, shape: tuple[int, ...]) -> dict[str, Any]:
+    dim = [{"size": str(length), "name": ""} for length in (-1, *shape)]
+    return {"dtype": kind, "tensor_shape": {"dim": dim, "unknown_rank": False}, "name": f"{SIGNATURE}_{name}:0"}

@@ -1,0 +1,129 @@
+"""TensorFlow Serving's predict bodies: ``instances`` (rows) and ``inputs`` (columns)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from engine.errors import InvalidInput
+from engine.space import FeatureSpace
+
+SIGNATURE = "serving_default"
+
+
+class TooManyRows(InvalidInput):
+    """The body has more rows than the server takes at once."""
+
+
+@dataclass(frozen=True)
+class PredictBody:
+    """A body, read.
+
+    Attributes:
+        rows: raw values by feature name.
+        columnar: whether it came, and is answered, in columns.
+    """
+
+    rows: list[dict[str, Any]]
+    columnar: bool
+
+
+def parse_body(data: bytes, space: FeatureSpace, *, max_rows: int) -> PredictBody:
+    """Read a body; values are not judged here, but by the space's encoders.
+
+    Raises:
+        InvalidInput: it is not JSON, or not in one of the two forms.
+        TooManyRows: it has more than ``max_rows`` rows.
+    """
+    document = _document(data)
+    if not isinstance(document, dict):
+        message = f"the body must be a JSON object with 'instances' or 'inputs'; got {_kind(document)}"
+        raise InvalidInput(message, cause="bad_body")
+    signature = document.get("signature_name") or SIGNATURE
+    if signature != SIGNATURE:
+        message = f"signature_name must be {SIGNATURE!r}; got {str(signature)[:80]!r}"
+        raise InvalidInput(message, cause="bad_body")
+    if ("instances" in document) == ("inputs" in document):
+        keys = ", ".join(repr(str(key)[:40]) for key in list(document)[:12]) or "none"
+        message = f"the body must have either 'instances' or 'inputs'; got {keys}"
+        raise InvalidInput(message, cause="bad_body")
+    if "inputs" in document:
+        return PredictBody(_rows_of_columns(document["inputs"], space, max_rows), columnar=True)
+    return PredictBody(_rows(document["instances"], space, max_rows), columnar=False)
+
+
+def _document(data: bytes) -> object:
+    if not data.strip():
+        message = "the body must be a JSON object with 'instances' or 'inputs'; got an empty body"
+        raise InvalidInput(message, cause="bad_body")
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        document = _with_constants(data)
+        if document is not None:
+            return document
+        message = f"the body must be JSON in UTF-8: {error}"
+        raise InvalidInput(message, cause="bad_body") from error
+
+
+def _with_constants(data: bytes) -> object:
+    """Read what is JSON but for NaN and the infinities, so that the error can name the feature; else None."""
+    seen: list[float] = []
+
+    def constant(text: str) -> float:
+        seen.append(float(text))
+        return seen[-1]
+
+    try:
+        document: object = json.loads(data, parse_constant=constant)
+    except (ValueError, RecursionError):
+        return None
+    return document if seen else None
+
+
+def _rows(instances: object, space: FeatureSpace, max_rows: int) -> list[dict[str, Any]]:
+    if not isinstance(instances, list) or not instances:
+        message = f"'instances' must be a list of at least one row; got {_kind(instances)}"
+        raise InvalidInput(message, cause="bad_body")
+    _check_count(len(instances), max_rows)
+    if len(space.names) == 1 and not isinstance(instances[0], dict):
+        # One feature needs no name, as in TensorFlow Serving.
+        return [{space.names[0]: value} for value in instances]
+    for number, row in enumerate(instances):
+        if not isinstance(row, dict):
+            message = f"row {number} of 'instances' must be an object of {', '.join(space.names)}; got {_kind(row)}"
+            raise InvalidInput(message, cause="bad_body")
+    return instances
+
+
+def _rows_of_columns(inputs: object, space: FeatureSpace, max_rows: int) -> list[dict[str, Any]]:
+    if isinstance(inputs, list) and len(space.names) == 1:
+        inputs = {space.names[0]: inputs}
+    if not isinstance(inputs, dict) or not inputs:
+        message = f"'inputs' must be an object of lists, one a feature ({', '.join(space.names)}); got {_kind(inputs)}"
+        raise InvalidInput(message, cause="bad_body")
+    first = len(next(iter(inputs.values()))) if isinstance(next(iter(inputs.values())), list) else 0
+    for name, values in inputs.items():
+        if not isinstance(values, list) or not values or len(values) != first:
+            got = f"{len(values)} values" if isinstance(values, list) else _kind(values)
+            message = f"feature {name[:80]!r} must be a list of one value a row, as long as the others; got {got}"
+            raise InvalidInput(message, cause="bad_body", feature=name[:80])
+    _check_count(first, max_rows)
+    names = list(inputs)
+    return [dict(zip(names, row, strict=True)) for row in zip(*inputs.values(), strict=True)]
+
+
+def _check_count(rows: int, max_rows: int) -> None:
+    if rows > max_rows:
+        message = f"a request must have {max_rows} rows or fewer; got {rows}. Send several requests"
+        raise TooManyRows(message, cause="too_many_rows")
+
+
+def _kind(value: object) -> str:
+    names = {dict: "an object", list: "a list", str: "a text", bool: "a boolean", type(None): "null"}
+    if isinstance(value, (dict, list)) and not value:
+        return f"{names[type(value)]} with nothing in it"
+    return names.get(type(value), "a number")

@@ -1,0 +1,118 @@
+"""Bodies and headers: the one renderer of Flask's views and of the fast path, so that their bytes are the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+from engine.answer import Answer, Answers, Source
+from engine.manifest import canonical_json, sha256
+from engine.output import Output
+from engine.predictor import Predictor
+
+Headers = list[tuple[str, str]]
+JSON = ("Content-Type", "application/json")
+NO_STORE = ("Cache-Control", "no-store")
+
+
+def to_json(value: object) -> bytes:
+    """Return JSON; a float32 is the shortest text that reads back to the same float32."""
+    return orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def etag_matches(header: str, etag: str) -> bool:
+    """Whether an ``If-None-Match`` header names an entity tag (RFC 9110, weak comparison)."""
+    if header == etag:
+        return True
+    tags = [tag.strip().removeprefix("W/") for tag in header.split(",")]
+    return etag in tags or tags == ["*"]
+
+
+class Renderer:
+    """Renders the answers of one release of one model."""
+
+    def __init__(self, model: str, predictor: Predictor, *, max_age_s: int) -> None:
+        """Prepare all that does not depend on the row."""
+        self.release = release = predictor.release.number
+        self._outputs = [
+            (o, place) for o, place in zip(predictor.schema.outputs, predictor.schema.slices.values(), strict=True)
+        ]
+        self._single = len(self._outputs) == 1
+        identity = [release, predictor.release.bundle_digest, predictor.release.table, predictor.numeric_class, model]
+        tag = sha256(canonical_json(identity))[:16]
+        # The body names the source, so the tag does too: a block found corrupt changes both.
+        self.etags = {source: f'"{release}-{tag}-{source.text}"' for source in (Source.TABLE, Source.MODEL)}
+        cache = ("Cache-Control", f"max-age={max_age_s}")
+        self._tails = {source: (("ETag", etag), cache) for source, etag in self.etags.items()}
+        self._heads = {
+            source: to_json({"model": model, "release": release, "source": source.text})[:-1] + b',"outputs":{'
+            for source in self.etags
+        }
+        keys = [to_json(output.name) + b":" for output, _ in self._outputs]
+        self._parts = [
+            (key if number == 0 else b"," + key, place.start, place.stop, output.width == 1)
+            for number, (key, (output, place)) in enumerate(zip(keys, self._outputs, strict=True))
+        ]
+        self._first = {source: head + self._parts[0][0] for source, head in self._heads.items()}
+        self._one_number = self._single and self._parts[0][3]
+
+    def row(self, answer: Answer) -> bytes:
+        """Return the body of a GET."""
+        values, source = answer
+        if self._one_number:
+            return self._first[source] + orjson.dumps(np.float32(values[0]), option=orjson.OPT_SERIALIZE_NUMPY) + b"}}"
+        pieces = [self._heads[source]]
+        for key, start, stop, is_number in self._parts:
+            value = np.float32(values[start]) if is_number else np.array(values[start:stop], np.float32)
+            pieces += key, to_json(value)
+        return b"".join([*pieces, b"}}"])
+
+    def row_headers(self, source: Source, body: bytes) -> Headers:
+        """Return the headers of a GET that is answered."""
+        return [JSON, ("Content-Length", str(len(body))), *self._tails[source]]
+
+    def not_modified_headers(self, source: Source) -> Headers:
+        """Return the headers of a 304."""
+        return list(self._tails[source])
+
+    def predictions(self, values: npt.NDArray[np.float32]) -> bytes:
+        """Return TensorFlow Serving's row body of values of shape (n, width)."""
+        columns = self._columns(values)
+        if self._single:
+            return to_json({"predictions": next(iter(columns.values()))})
+        names = list(columns)
+        rows = [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+        return to_json({"predictions": rows})
+
+    def outputs(self, values: npt.NDArray[np.float32]) -> bytes:
+        """Return TensorFlow Serving's columnar body of values of shape (n, width)."""
+        columns = self._columns(values)
+        return to_json({"outputs": next(iter(columns.values())) if self._single else columns})
+
+    def batch_headers(self, answers: Answers, body: bytes) -> Headers:
+        """Return the headers of a POST that is answered."""
+        counts = {s.text: n for s in self.etags if (n := int((answers.source == s).sum()))}
+        return [
+            JSON,
+            ("Content-Length", str(len(body))),
+            NO_STORE,
+            ("Foretable-Source", _counted(counts)),
+            ("Foretable-Release", str(self.release)),
+        ]
+
+    def _columns(self, values: npt.NDArray[np.float32]) -> dict[str, npt.NDArray[np.float32]]:
+        """Return contiguous columns by output: shape (n,) where the width is 1, else (n, width)."""
+        return {o.name: _column(o, values[:, place]) for o, place in self._outputs}
+
+
+def _column(output: Output, values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    return np.ascontiguousarray(values[:, 0] if output.width == 1 else values)
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    if len(counts) == 1:
+        return next(iter(counts))
+    return ", ".join(f"{name}={count}" for name, count in counts.items()) or Source.NONE.text

@@ -1,0 +1,307 @@
+"""The real program: granian in its own process, real HTTP."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+
+from engine.registry import Registry
+from tests.support.serving import ServerProcess
+from tests.support.synthetic import FINITE_NAME, NUMBERS_NAME, numbers_rows, publish_numbers, publish_synthetic
+
+PREDICT = f"/v1/models/{FINITE_NAME}:predict"
+ROW = {"city": "São Paulo", "plan": "pro", "age": 33, "size": "2"}
+MISS = {**ROW, "plan": "unheard of"}
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("published")
+    publish_synthetic(str(root))
+    publish_numbers(str(root))
+    return root
+
+
+@pytest.fixture(scope="module")
+def server(published: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A server that tests only ask."""
+    logs = tmp_path_factory.mktemp("logs") / "server"
+    with ServerProcess(published, "--max-body-bytes", "100000", logs=logs) as running:
+        yield running
+        assert "Traceback" not in running.log
+
+
+@pytest.fixture
+def registry(published: Path, tmp_path: Path) -> Path:
+    """A registry of one's own."""
+    return Path(shutil.copytree(published, tmp_path / "registry"))
+
+
+def query(row: dict[str, Any]) -> str:
+    return f"{PREDICT}?{urlencode(row)}"
+
+
+def raw(server: ServerProcess, request: bytes, *, hang_up: bool = False) -> bytes:
+    """Send bytes as they are; return all that comes back before the server closes."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
+        connection.sendall(request)
+        if hang_up:
+            connection.shutdown(socket.SHUT_WR)
+        received = b""
+        while data := connection.recv(65536):
+            received += data
+        return received
+
+
+def test_announces_what_it_serves_and_where(server: ServerProcess) -> None:
+    assert server.announcement == f"serving numbers release 1, synthetic release 1 on http://127.0.0.1:{server.port}"
+    assert server.log.count("settings: ") == 1
+
+
+def test_answers_by_every_way(server: ServerProcess) -> None:
+    status, headers, body = server.request(query(ROW))
+    assert (status, headers["content-type"], headers["cache-control"]) == (200, "application/json", "max-age=60")
+    outputs = json.loads(body)["outputs"]
+    assert json.loads(body)["source"] == "table"
+    assert server.request(query(ROW), **{"If-None-Match": headers["etag"]})[::2] == (304, b"")
+    assert json.loads(server.request(query(MISS))[2])["source"] == "model"
+    status, headers, body = server.request(PREDICT, {"instances": [ROW, MISS]})
+    assert json.loads(body)["predictions"][0] == outputs
+    assert (headers["foretable-source"], headers["foretable-release"]) == ("table=1, model=1", "1")
+    body = server.request(PREDICT, {"inputs": {name: [value] for name, value in ROW.items()}})[2]
+    assert json.loads(body)["outputs"] == {name: [value] for name, value in outputs.items()}
+    rows = {"instances": numbers_rows(40)}
+    assert server.request(f"/v1/models/{NUMBERS_NAME}:predict", rows)[1]["foretable-source"] == "model"
+    assert b"<form" in server.request("/")[2]
+
+
+def test_fast_path_changes_no_byte(server: ServerProcess, published: Path, tmp_path: Path) -> None:
+    requests = [
+        f"GET {path} HTTP/1.1\r\nHost: x\r\n{extra}Connection: close\r\n\r\n".encode()
+        for path in (
+            query(ROW),
+            query(MISS),
+            query({**ROW, "size": "9"}),
+            query({**ROW, "city": "?"}),
+            f"{PREDICT}?a=%",
+        )
+        for extra in ("", "If-None-Match: *\r\n")
+    ]
+
+    def replies(running: ServerProcess) -> list[list[bytes]]:
+        found = [raw(running, request).split(b"\r\n") for request in requests]
+        return [[line for line in lines if not line.startswith(b"date: ")] for lines in found]
+
+    with ServerProcess(published, logs=tmp_path / "log", FORETABLE_FAST_PATH="false") as slow:
+        assert replies(slow) == replies(server)
+    statuses = [reply[0].split()[1] for reply in replies(server)]
+    assert statuses == [b"200", b"304", b"200", b"304", b"200", b"304", b"400", b"400", b"400", b"400"]
+
+
+@pytest.mark.parametrize(
+    "path, body, headers, status",
+    [
+        (query({**ROW, "city": "Atlantis"}), None, {}, 400),
+        (query({"city": "Zürich"}), None, {}, 400),
+        (query({**ROW, "extra": 1}), None, {}, 400),
+        (f"{query(ROW)}&size=2", None, {}, 400),
+        (f"{query(ROW)}&x=%FF", None, {}, 400),
+        (PREDICT, b"", {}, 400),
+        (PREDICT, b"{", {}, 400),
+        (PREDICT, {"instances": [{**ROW, "age": float("nan")}]}, {}, 400),
+        (PREDICT, {"instances": [{**ROW, "age": "young"}]}, {}, 400),
+        (PREDICT, b"[" * 90_000, {}, 400),
+        (PREDICT, {"instances": [ROW]}, {"Content-Type": "image/png"}, 415),
+        (PREDICT, b" " * 10_000_000, {}, 413),
+        ("/v1/models/nobody:predict?a=1", None, {}, 404),
+        ("/v1/models/../../etc/passwd", None, {}, 404),
+        ("/livez", b"x", {}, 405),
+    ],
+)
+def test_bad_requests(server: ServerProcess, path: str, body: object, headers: dict[str, str], status: int) -> None:
+    try:
+        found, found_headers, text = server.request(path, body, **headers)
+    except (BrokenPipeError, ConnectionResetError):
+        assert status == 413  # refused while the body was still on its way
+    else:
+        assert found == status, text
+        assert found_headers["cache-control"] == "no-store"
+        assert list(json.loads(text)) == ["error"]
+    assert server.request(query(ROW))[0] == 200
+
+
+def test_chunked_body_past_the_limit(server: ServerProcess) -> None:
+    chunk = b"2710\r\n" + b" " * 10_000 + b"\r\n"
+    head = f"POST {PREDICT} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n".encode()
+    assert raw(server, head + chunk * 11 + b"0\r\n\r\n").startswith(b"HTTP/1.1 413 ")
+
+
+def test_what_is_no_http(server: ServerProcess) -> None:
+    assert not raw(server, b"\x16\x03\x01 hello\r\n\r\n", hang_up=True).startswith(b"HTTP/1.1 2")
+    cut = f"POST {PREDICT} HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\n".encode() + b'{"instances": ['
+    assert not raw(server, cut, hang_up=True).startswith(b"HTTP/1.1 2")
+    assert server.request(query(ROW))[0] == 200
+
+
+def test_release_changes_while_requests_run(registry: Path, tmp_path: Path) -> None:
+    failures: list[object] = []
+    seen: set[tuple[int, str]] = set()
+    stop = threading.Event()
+
+    def ask(row: dict[str, Any]) -> None:
+        with closing(running.connect()) as connection:
+            while not stop.is_set():
+                try:
+                    connection.request("GET", query(row))
+                    response = connection.getresponse()
+                    answer = json.loads(response.read())
+                except (OSError, http.client.HTTPException) as error:
+                    failures.append(error)
+                    return
+                if response.status != 200:
+                    failures.append(answer)
+                seen.add((answer["release"], json.dumps([row["plan"], answer["outputs"]])))
+
+    with ServerProcess(registry, "--poll-s", "0.05", logs=tmp_path / "log") as running:
+        clients = [threading.Thread(target=ask, args=(row,)) for row in (ROW, MISS, ROW)]
+        for client in clients:
+            client.start()
+        release = 'foretable_release{model="synthetic"}'
+        publish_synthetic(str(registry), "uint8")
+        running.wait_for_metric(release, 2)
+        label = Registry(str(registry)).model(FINITE_NAME).label()
+        label.move(1, after=label.head(), reason="back")
+        running.wait_for_metric(release, 1)
+        stop.set()
+        for client in clients:
+            client.join()
+        assert running.metric('foretable_release_swaps_total{model="synthetic"}') == 2
+    assert failures == []
+    # Each release gives one answer a row: float32 and uint8 tell them apart.
+    assert len(seen) == 4
+    assert {release for release, _ in seen} == {1, 2}
+
+
+def test_broken_release_is_refused_and_reported(registry: Path, tmp_path: Path) -> None:
+    with ServerProcess(registry, "--poll-s", "0.05", logs=tmp_path / "log") as running:
+        before = running.request(query(ROW))
+        label = Registry(str(registry)).model(FINITE_NAME).label()
+        label.move(7, after=label.head(), reason="a release that is not there")
+        running.wait_for_metric('foretable_label_failing{model="synthetic"}', 1)
+        assert running.metric('foretable_load_failures_total{model="synthetic"}') >= 1
+        assert "release 1 stays: release of 'synthetic' must be one of 1; got 7" in running.log
+        assert running.request(query(ROW))[0] == before[0] == 200
+        assert b'"problem"' in running.request("/readyz")[2]
+
+
+def test_corrupt_block_is_answered_by_the_model_and_counted(registry: Path, tmp_path: Path) -> None:
+    folder = registry / FINITE_NAME / "tables"
+    (shard,) = folder.glob("*/shard-000000.dense")
+    data = bytearray(shard.read_bytes())
+    data[64 + 5] ^= 1  # the first row, after the header
+    shard.write_bytes(data)
+    row = {"city": "Zürich", "plan": "basic", "age": 0, "size": "1"}
+    with ServerProcess(registry, logs=tmp_path / "log") as running:
+        answer = json.loads(running.request(query(row))[2])
+        assert answer["source"] == "model"
+        assert running.metric('foretable_table_corrupt_blocks{model="synthetic"}') == 1
+        assert "is corrupt; the model answers" in running.log
+        assert json.loads(running.request(query({**row, "city": "city 23"}))[2])["source"] == "table"
+
+
+def test_sigterm_drains_and_ends_with_0(published: Path, tmp_path: Path) -> None:
+    with ServerProcess(published, logs=tmp_path / "log") as running:
+        connection = running.connect()
+        body = json.dumps({"instances": [ROW] * 20_000})
+        connection.request("POST", PREDICT, body)
+        time.sleep(0.05)  # the request is under way; a drain that is too early fails the test, never passes it
+        running.process.send_signal(signal.SIGTERM)
+        response = connection.getresponse()
+        assert response.status == 200
+        assert len(json.loads(response.read())["predictions"]) == 20_000
+        connection.close()
+        assert running.process.wait(timeout=60) == 0
+        assert "Traceback" not in running.log
+    with pytest.raises(ConnectionRefusedError):
+        running.request("/livez")
+
+
+def test_worker_goes_with_its_supervisor(published: Path, tmp_path: Path) -> None:
+    with ServerProcess(published, logs=tmp_path / "log") as running:
+        worker = running.worker()
+        assert running.stop(signal.SIGKILL) == -signal.SIGKILL
+        deadline = time.monotonic() + 20
+        while Path(f"/proc/{worker}/stat").exists() and Path(f"/proc/{worker}/stat").read_text().split()[2] != "Z":
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+
+def test_worker_that_dies_ends_the_program(published: Path, tmp_path: Path) -> None:
+    with ServerProcess(published, logs=tmp_path / "log") as running:
+        os.kill(running.worker(), signal.SIGKILL)
+        assert running.process.wait(timeout=30) == 70
+
+
+def run(*options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "online.server", *options], capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def test_check_scores_a_row_of_every_model(published: Path) -> None:
+    done = run("--registry", str(published), "--check")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        "checked numbers release 1: a golden row is answered by the model",
+        "checked synthetic release 1: a golden row is answered by the table",
+    ]
+
+
+@pytest.mark.parametrize("check", [["--check"], ["--port", "0"]])
+def test_damaged_bundle_ends_the_start(registry: Path, check: list[str]) -> None:
+    (model,) = (registry / FINITE_NAME / "bundles").glob("*/model.float32.tflite")
+    model.write_bytes(model.read_bytes()[:-1])
+    done = run("--registry", str(registry), *check)
+    assert done.returncode == 65
+    assert "error: " in done.stderr
+    assert "model.float32.tflite: must be" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout.count("serving") == 0
+
+
+@pytest.mark.parametrize(
+    "options, code, message",
+    [
+        (["--registry", "/nowhere", "--models", "nobody", "--port", "0"], 64, "label of model 'nobody' in .* got"),
+        (["--registry", "/nowhere", "--port", "0"], 64, "must have a model; got none"),
+        (["--registry", "/nowhere", "--host", "no.such.host.invalid"], 64, "--host must be an address"),
+        (["--registry", "r", "--port", "x"], 64, "--port must be an integer"),
+    ],
+)
+def test_bad_settings(options: list[str], code: int, message: str) -> None:
+    done = run(*options)
+    assert done.returncode == code
+    assert re.search(f"error: .*{message}", done.stderr), done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_port_that_is_taken(server: ServerProcess, published: Path) -> None:
+    done = run("--registry", str(published), "--port", str(server.port))
+    assert done.returncode == 75
+    assert f"127.0.0.1:{server.port} must be free to bind" in done.stderr

@@ -1,0 +1,117 @@
+"""What serves the synthetic models: in this process, and as the real program."""
+
+from __future__ import annotations
+
+import dataclasses
+import http.client
+import json
+import os
+import re
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Self
+
+from engine.registry import Registry
+from online.config import ServeConfig
+from online.holder import Holder, load_labelled
+from tests.support.synthetic import FINITE_NAME, NUMBERS_NAME
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def load_both(registry: Path, **settings: Any) -> tuple[ServeConfig, Holder]:
+    """Load both synthetic models as the server does."""
+    config = ServeConfig(registry=str(registry), models=(FINITE_NAME, NUMBERS_NAME), threads=1)
+    config = dataclasses.replace(config, **settings)
+    models = Registry(config.registry)
+    return config, Holder([load_labelled(models.model(name), config) for name in config.models])
+
+
+class ServerProcess:
+    """The server program on a free port. A context manager: it is up inside, and gone after."""
+
+    def __init__(self, registry: Path | str, *options: str, logs: Path, **environment: str) -> None:
+        """Start it; ``__enter__`` waits until it is ready."""
+        self.logs = logs
+        argv = [sys.executable, "-m", "online.server", "--registry", str(registry), "--port", "0", *options]
+        with logs.open("wb") as file:
+            self.process = subprocess.Popen(
+                argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=file, text=True, env={**os.environ, **environment}
+            )
+        self.port = 0
+        self.announcement = ""
+
+    def __enter__(self) -> Self:
+        """Wait for the announcement."""
+        assert self.process.stdout
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.process.stdout, selectors.EVENT_READ)
+            ready = selector.select(timeout=60)
+        self.announcement = self.process.stdout.readline().strip() if ready else ""
+        found = re.fullmatch(r"serving .+ on http://127\.0\.0\.1:([0-9]+)", self.announcement)
+        if not found:
+            self.stop(signal.SIGKILL)
+            raise AssertionError(self.announcement + self.log)
+        self.port = int(found[1])
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End it, if the test has not."""
+        if self.process.poll() is None:
+            self.process.terminate()
+        self._wait()
+
+    @property
+    def log(self) -> str:
+        """All it has logged so far."""
+        return self.logs.read_text()
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Send a signal, wait for the end, return the exit code."""
+        self.process.send_signal(number)
+        return self._wait()
+
+    def worker(self) -> int:
+        """Return the process id of the worker."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
+        (worker,) = children.split()
+        return int(worker)
+
+    def connect(self) -> http.client.HTTPConnection:
+        """Return a connection."""
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+
+    def request(self, path: str, body: object = None, **headers: str) -> tuple[int, dict[str, str], bytes]:
+        """Send one request, a POST where there is a body; return status, headers by lower-case name, and body."""
+        data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+        with closing(self.connect()) as connection:
+            connection.request("GET" if body is None else "POST", path, data, headers)
+            response = connection.getresponse()
+            found = response.read()
+        return response.status, {name.lower(): value for name, value in response.getheaders()}, found
+
+    def metric(self, line: str) -> float:
+        """Return one sample of /metrics by its name and labels."""
+        text = self.request("/metrics")[2].decode()
+        (found,) = [found for found in text.splitlines() if found.startswith(line + " ")]
+        return float(found.rpartition(" ")[2])
+
+    def wait_for_metric(self, line: str, value: float) -> None:
+        """Wait until a sample of /metrics has a value."""
+        deadline = time.monotonic() + 30
+        while self.metric(line) != value:
+            assert time.monotonic() < deadline, f"{line} is {self.metric(line)}\n{self.log}"
+            time.sleep(0.02)
+
+    def _wait(self) -> int:
+        try:
+            return self.process.wait(timeout=60)
+        finally:
+            self.process.kill()  # a test that failed must leave no server behind
+            if self.process.stdout:
+                self.process.stdout.close()

@@ -1,0 +1,289 @@
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+from urllib.parse import urlencode
+
+import numpy as np
+import pytest
+from werkzeug.test import Client
+
+from engine.errors import BadArtifact, EngineBug, NotFound, Unavailable
+from engine.predictor import Predictor
+from online.config import ServeConfig
+from online.holder import Holder
+from tests.support.synthetic import FINITE_NAME, NUMBERS_NAME, numbers_rows
+
+PREDICT = f"/v1/models/{FINITE_NAME}:predict"
+ROW = {"city": "São Paulo", "plan": "pro", "age": 33, "size": "2"}
+MISS = {**ROW, "plan": "unheard of"}
+
+
+def get(client: Client, row: dict[str, Any], path: str = PREDICT, **options: Any) -> Any:
+    return client.get(f"{path}?{urlencode(row)}", **options)
+
+
+def post(client: Client, body: object, path: str = PREDICT, **options: Any) -> Any:
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return client.post(path, data=data, **{"content_type": "application/json", **options})
+
+
+def described(client: Client, path: str) -> Any:
+    return client.get(path).json
+
+
+def metric(client: Client, line: str) -> float:
+    found = [text for text in client.get("/metrics").text.splitlines() if text.startswith(line + " ")]
+    assert len(found) == 1, line
+    return float(found[0].rpartition(" ")[2])
+
+
+def values(outputs: dict[str, Any]) -> bytes:
+    return np.array([outputs["click"], *outputs["share"]], np.float32).tobytes()
+
+
+@pytest.mark.parametrize("row, source", [(ROW, "table"), (MISS, "model")])
+def test_get_answers_and_says_from_where(
+    client: Client, served: tuple[ServeConfig, Holder], row: dict[str, Any], source: str
+) -> None:
+    response = get(client, row)
+    predictor = served[1].get(FINITE_NAME).predictor
+    assert response.status_code == 200
+    assert response.json["source"] == source
+    assert (response.json["model"], response.json["release"]) == (FINITE_NAME, 1)
+    assert values(response.json["outputs"]) == predictor.infer(predictor.space.encode_row(row)).tobytes()
+    assert response.headers["Cache-Control"] == "max-age=60"
+    assert response.headers["ETag"].endswith(f'-{source}"')
+
+
+@pytest.mark.parametrize("row", [ROW, MISS])
+def test_known_answer_is_not_sent_again(client: Client, row: dict[str, Any]) -> None:
+    tag = get(client, row).headers["ETag"]
+    response = get(client, row, headers={"If-None-Match": f'"other", {tag}'})
+    assert (response.status_code, response.data) == (304, b"")
+    assert response.headers["ETag"] == tag
+    assert "Content-Length" not in response.headers
+
+
+def test_bodies_in_rows_and_columns_carry_the_same_bits_as_get(client: Client) -> None:
+    wanted = [get(client, row).json["outputs"] for row in (ROW, MISS)]
+    rows = post(client, {"instances": [ROW, MISS]})
+    assert rows.json == {"predictions": wanted}
+    assert rows.headers["Foretable-Source"] == "table=1, model=1"
+    assert rows.headers["Foretable-Release"] == "1"
+    columns = post(client, {"inputs": {name: [ROW[name], MISS[name]] for name in ROW}})
+    assert columns.json == {"outputs": {name: [wanted[0][name], wanted[1][name]] for name in wanted[0]}}
+    one = post(client, {"instances": [ROW]})
+    assert one.json == {"predictions": wanted[:1]}
+    assert one.headers["Foretable-Source"] == "table"
+
+
+def test_space_that_is_not_finite(client: Client, served: tuple[ServeConfig, Holder]) -> None:
+    predictor = served[1].get(NUMBERS_NAME).predictor
+    rows = numbers_rows(3)
+    found = post(client, {"instances": rows}, f"/v1/models/{NUMBERS_NAME}:predict")
+    assert found.headers["Foretable-Source"] == "model"
+    wanted = predictor.predict_rows(rows).values
+    assert [values(outputs) for outputs in found.json["predictions"]] == [row.tobytes() for row in wanted]
+
+
+def test_versions_and_labels_in_the_path(client: Client) -> None:
+    for place in ("", "/versions/1", "/labels/production"):
+        assert get(client, ROW, f"/v1/models/{FINITE_NAME}{place}:predict").data == get(client, ROW).data
+        status = described(client, f"/v1/models/{FINITE_NAME}{place}")
+        assert status["model_version_status"][0]["version"] == "1"
+        assert described(client, f"/v1/models/{FINITE_NAME}{place}/metadata")["model_spec"]["version"] == "1"
+
+
+def test_metadata_describes_inputs_and_outputs(client: Client) -> None:
+    found = described(client, f"/v1/models/{FINITE_NAME}/metadata")
+    signature = found["metadata"]["signature_def"]["signature_def"]["serving_default"]
+    assert {name: tensor["dtype"] for name, tensor in signature["inputs"].items()} == {
+        "city": "DT_STRING",
+        "plan": "DT_STRING",
+        "age": "DT_FLOAT",
+        "size": "DT_STRING",
+    }
+    assert [dim["size"] for dim in signature["outputs"]["share"]["tensor_shape"]["dim"]] == ["-1", "2"]
+    assert found["foretable"]["label"] == "production"
+    assert [feature["name"] for feature in found["foretable"]["features"]] == list(ROW)
+
+
+@pytest.mark.parametrize(
+    "path, message",
+    [
+        ("/v1/models/nobody:predict", "model must be one of synthetic, numbers; got 'nobody'"),
+        ("/v1/models/..%2F..%2Fetc:predict", "does not exist"),
+        (f"/v1/models/{FINITE_NAME}/versions/7:predict", "version of 'synthetic' must be 1, .* got '7'"),
+        (f"/v1/models/{FINITE_NAME}/labels/canary", "label of 'synthetic' must be 'production', .* got 'canary'"),
+        (f"/v1/models/{FINITE_NAME}:classify", "does not exist"),
+        ("/nowhere", "does not exist"),
+    ],
+)
+def test_what_is_not_there(client: Client, path: str, message: str) -> None:
+    response = client.get(path)
+    assert response.status_code == 404
+    assert_error(response, message)
+
+
+@pytest.mark.parametrize(
+    "row, message",
+    [
+        ({**ROW, "city": "Atlantis"}, "feature 'city' must be one of .* got 'Atlantis'"),
+        ({name: ROW[name] for name in ("city", "plan", "age")}, "feature 'size' must be given; got city, plan, age"),
+        ({**ROW, "extra": 1}, "feature 'extra' must be one of city, plan, age, size"),
+        ({**MISS, "extra": 1}, "feature 'extra' must be one of city, plan, age, size"),
+        ({**ROW, "age": "young"}, "feature 'age' must be a number; got str 'young'"),
+        ({**ROW, "age": "NaN"}, "feature 'age' must be a number; got str 'NaN'"),
+        ({**ROW, "age": "1e99"}, "feature 'age' must fit a float32"),
+        ({}, "feature 'city' must be given; got none"),
+    ],
+)
+def test_bad_query(client: Client, row: dict[str, Any], message: str) -> None:
+    response = get(client, row)
+    assert response.status_code == 400
+    assert_error(response, message)
+
+
+@pytest.mark.parametrize(
+    "body, message",
+    [
+        (b"", "empty body"),
+        (b"{", "must be JSON"),
+        ({"instances": [ROW, {**ROW, "city": "Atlantis"}]}, "row 1: feature 'city' must be one of"),
+        ({"instances": [{**ROW, "city": None}]}, "row 0: feature 'city' must be a text.*; got null"),
+        ({"instances": [{**ROW, "age": float("nan")}]}, "row 0: feature 'age' must be finite; got nan"),
+        ({"instances": [ROW, {**ROW, "age": True}]}, "row 1: feature 'age' must be a number; got bool"),
+        ({"instances": [{**ROW, "city": ["Zürich"]}]}, "row 0: feature 'city' must be a text.*; got list"),
+        ({"instances": [ROW, {**ROW, "extra": 1}]}, "row 1: feature 'extra' must be one of"),
+        ({"instances": [{"city": "Zürich"}]}, "row 0: feature 'plan' must be given"),
+        ({"inputs": {"city": ["Zürich"]}}, "row 0: feature 'plan' must be given"),
+        (b'{"instances": [{"city": ' + b"[" * 900 + b"]" * 900 + b', "plan": "pro", "age": 1, "size": 1}]}', "must"),
+        (b'{"instances": ' + b"[" * 90000, "must be JSON"),
+    ],
+)
+def test_bad_body(client: Client, body: object, message: str) -> None:
+    response = post(client, body)
+    assert response.status_code == 400
+    assert_error(response, message)
+
+
+@pytest.mark.parametrize("depth", [2, 90, 900])
+def test_deep_tensor(client: Client, depth: int) -> None:
+    row = {**numbers_rows(1)[0], "vector": "?"}
+    nested = "[" * depth + "1" + "]" * depth
+    for rows in ([row], [row, row]):
+        body = json.dumps({"instances": rows}).replace('"?"', nested).encode()
+        response = post(client, body, f"/v1/models/{NUMBERS_NAME}:predict")
+        assert response.status_code == 400
+        assert_error(response, "must")
+
+
+def test_limits(client: Client) -> None:
+    response = post(client, {"instances": [ROW] * 101})
+    assert response.status_code == 413
+    assert_error(response, "must have 100 rows or fewer; got 101")
+    response = post(client, b" " * 100_001)
+    assert response.status_code == 413
+    assert_error(response, "the body must be smaller")
+
+
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "", "text/plain", "application/ld+json"])
+def test_json_by_other_names(client: Client, kind: str) -> None:
+    assert post(client, {"instances": [ROW]}, content_type=kind).status_code == 200
+
+
+def test_other_types_of_body(client: Client) -> None:
+    response = post(client, {"instances": [ROW]}, content_type="application/xml")
+    assert response.status_code == 415
+    assert_error(response, "Content-Type must be application/json; got 'application/xml'")
+    response = post(client, {"instances": [ROW]}, headers={"Content-Encoding": "gzip"})
+    assert response.status_code == 415
+
+
+def test_other_methods(client: Client) -> None:
+    response = client.delete(PREDICT)
+    assert response.status_code == 405
+    assert "POST" in response.headers["Allow"]
+    assert_error(response, "")
+    head = client.head(f"{PREDICT}?{urlencode(ROW)}")
+    assert (head.status_code, head.data) == (200, b"")
+
+
+@pytest.mark.parametrize(
+    "error, code, told",
+    [
+        (Unavailable("the disk is away. Try again"), 503, "the disk is away. Try again"),
+        (NotFound("not there"), 404, "not there"),
+        (BadArtifact("model.tflite: must be whole"), 500, "model.tflite: must be whole"),
+        (EngineBug("an invariant"), 500, "an invariant"),
+        (ZeroDivisionError("a secret"), 500, "internal error; see the server's log"),
+    ],
+)
+def test_whose_fault_decides_the_code(
+    client: Client,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    error: Exception,
+    code: int,
+    told: str,
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(Predictor, "infer", fail)
+    response = get(client, MISS)
+    assert response.status_code == code
+    assert response.json == {"error": told}
+    assert ("Retry-After" in response.headers) is (code == 503)
+    assert bool(caplog.records) is (code == 500)
+
+
+def test_probes(client: Client) -> None:
+    assert client.get("/livez").json == {"live": True}
+    assert described(client, "/readyz")["models"][FINITE_NAME] == {"release": 1}
+
+
+def test_page_offers_every_feature(client: Client) -> None:
+    page = client.get("/")
+    assert page.content_type == "text/html; charset=utf-8"
+    for name in ROW:
+        assert f'name="{name}"' in page.text
+    assert "<option>Zürich</option>" in page.text
+    assert "://" not in page.text  # nothing from elsewhere
+    assert f"POST v1/models/{NUMBERS_NAME}:predict" in page.text
+
+
+def test_metrics_count_by_model_source_and_code(client: Client) -> None:
+    get(client, ROW)
+    get(client, ROW, headers={"If-None-Match": "*"})
+    get(client, MISS)
+    get(client, {})
+    post(client, {"instances": [ROW, ROW, MISS]})
+    client.get("/v1/models/evil\n:predict")
+
+    def requests(method: str, source: str, code: int) -> float:
+        labels = f'code="{code}",method="{method}",model="synthetic",source="{source}"'
+        return metric(client, f"foretable_requests_total{{{labels}}}")
+
+    assert requests("GET", "table", 200) == 1
+    assert requests("GET", "table", 304) == 1
+    assert requests("GET", "model", 200) == 1
+    assert requests("GET", "", 400) == 1
+    assert requests("POST", "mixed", 200) == 1
+    assert metric(client, 'foretable_table_hits_total{model="synthetic"}') == 4
+    assert metric(client, 'foretable_table_misses_total{model="synthetic"}') == 2
+    count = 'foretable_request_seconds_count{method="GET",model="synthetic",source="table"}'
+    assert metric(client, count) == 2
+    assert metric(client, 'foretable_release{model="synthetic"}') == 1
+    assert metric(client, 'foretable_table_corrupt_blocks{model="synthetic"}') == 0
+    assert metric(client, 'foretable_release_age_seconds{model="synthetic"}') >= 0
+    assert "evil" not in client.get("/metrics").text
+
+
+def assert_error(response: Any, message: str) -> None:
+    assert list(response.json) == ["error"]
+    assert re.search(message, response.json["error"]), response.json["error"]
+    assert response.headers["Cache-Control"] == "no-store"
+    assert response.content_type == "application/json"

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from engine.errors import BadSettings
+from online.config import ServeConfig, parse_config
+
+
+def test_command_line_wins_over_environment_over_default() -> None:
+    environment = {"FORETABLE_PORT": "9000", "FORETABLE_LABEL": "canary", "FORETABLE_REGISTRY": "/models", "HOME": "/"}
+    config, check = parse_config(["--port", "9001"], environment)
+    assert config == ServeConfig(registry="/models", port=9001, label="canary")
+    assert not check
+
+
+def test_every_setting_is_read_from_both_places() -> None:
+    texts = {
+        "registry": "memory://r",
+        "models": "a,b",
+        "label": "canary",
+        "host": "::1",
+        "port": "0",
+        "threads": "3",
+        "scratch": "/scratch",
+        "poll_s": "0.25",
+        "drain_s": "7",
+        "max_body_bytes": "10",
+        "max_rows": "11",
+        "max_age_s": "0",
+        "fast_path": "false",
+    }
+    wanted = ServeConfig(
+        registry="memory://r",
+        models=("a", "b"),
+        label="canary",
+        host="::1",
+        port=0,
+        threads=3,
+        scratch="/scratch",
+        poll_s=0.25,
+        drain_s=7,
+        max_body_bytes=10,
+        max_rows=11,
+        max_age_s=0,
+        fast_path=False,
+    )
+    assert set(texts) == {field.name for field in dataclasses.fields(ServeConfig)}
+    argv = [part for name, text in texts.items() for part in (f"--{name.replace('_', '-')}", text)]
+    assert parse_config([*argv, "--check"], {}) == (wanted, True)
+    assert parse_config([], {f"FORETABLE_{name.upper()}": text for name, text in texts.items()}) == (wanted, False)
+
+
+@pytest.mark.parametrize(
+    "argv, environment, message",
+    [
+        ([], {}, r"--registry \(or FORETABLE_REGISTRY\) must be given"),
+        (["--registry", ""], {}, "--registry must be a text that is not empty; got ''"),
+        (["--registry", "r", "--port", "65536"], {}, "--port must be an integer from 0 to 65535; got '65536'"),
+        (["--registry", "r", "--port", "8_000"], {}, "--port must be an integer"),
+        (["--registry", "r", "--fast-path", "no"], {}, "--fast-path must be true or false; got 'no'"),
+        (["--registry", "r", "--poll-s", "nan"], {}, "--poll-s must be a number of seconds above 0"),
+        (["--registry", "r", "--poll-s", "0"], {}, "--poll-s must be"),
+        (["--registry", "r", "--models", "a,,b"], {}, "--models must be distinct names joined by commas"),
+        (["--registry", "r", "--models", "a,a"], {}, "--models must be distinct names joined by commas"),
+        (["--registry", "r"], {"FORETABLE_PROT": "1"}, "environment variable FORETABLE_PROT must be one of"),
+        (["--registry", "r"], {"FORETABLE_THREADS": "many"}, "FORETABLE_THREADS must be an integer"),
+        (["--registry", "r", "--prot", "1"], {}, "unrecognized arguments: --prot"),
+        (["--registry", "r", "--reg", "1"], {}, "unrecognized arguments: --reg"),
+    ],
+)
+def test_what_cannot_be_read_is_refused(argv: list[str], environment: dict[str, str], message: str) -> None:
+    with pytest.raises(BadSettings, match=message):
+        parse_config(argv, environment)
+
+
+def test_models_may_stand_alone() -> None:
+    config, _ = parse_config(["flights", "hotels", "--registry", "r"], {})
+    assert config.models == ("flights", "hotels")
+
+
+def test_description_masks_credentials() -> None:
+    described = ServeConfig(registry="s3://key:secret@bucket/models").described()
+    assert "secret" not in described
+    assert "registry='s3://***@bucket/models'" in described
