@@ -22,7 +22,9 @@ EXIT_CODES = {
 
 
 def test_every_class_has_its_exit_code() -> None:
-    classes = {name: kind for name, kind in vars(errors).items() if isinstance(kind, type)}
+    classes: dict[str, type[ForetableError]] = {
+        name: kind for name, kind in vars(errors).items() if isinstance(kind, type)
+    }
     assert {name: kind.exit_code for name, kind in classes.items()} == EXIT_CODES
     assert all(issubclass(kind, ForetableError) for kind in classes.values())
 

@@ -31,7 +31,7 @@ def test_the_bytes_are_as_documented() -> None:
 @given(st.dictionaries(st.text("abcd", max_size=2), JSON))
 def test_equal_values_have_equal_bytes(fields: dict[str, object]) -> None:
     backwards = dict(reversed(fields.items()))
-    data = canonical_json(new_manifest("table", 1, **{"spec": fields}))
+    data = canonical_json(new_manifest("table", 1, spec=fields))
     assert canonical_json({"spec": backwards, "format": {"version": 1, "kind": "table"}}) == data
     assert parse_manifest(data, kind="table", version=1, where="x")["spec"] == fields
 
@@ -63,7 +63,7 @@ def test_what_is_no_json_is_refused(data: bytes) -> None:
     "data", [b"[]", b"7", b"null", b"{}", b'{"format":1}', b'{"format":{"kind":"bundle","version":1}}']
 )
 def test_another_kind_is_refused(data: bytes) -> None:
-    with pytest.raises(BadArtifact, match="^a/b: must be a table manifest; got format"):
+    with pytest.raises(BadArtifact, match=r"^a/b: must be a table manifest; got format"):
         parse_manifest(data, kind="table", version=1, where="a/b")
 
 
