@@ -18,6 +18,8 @@ from jobs.runner import Task
 
 R = TypeVar("R")
 _POLL_S = 0.2
+# How an executor's traceback begins the line of an error that is worth a new try.
+_RAISED = "engine.errors.Unavailable: "
 
 
 class SparkRunner:
@@ -45,19 +47,19 @@ class SparkRunner:
             return []
         group = f"foretable-{id(task)}"
         self._context.setJobGroup(group, f"foretable: {len(splits)} splits")
+        self._seen = 0  # finished splits that were reported
         finished = threading.Event()
         watcher = threading.Thread(target=self._watch, args=(group, len(splits), advance, finished), daemon=True)
         watcher.start()
         try:
             outcomes: list[Any] = self._context.parallelize(splits, len(splits)).map(_Guarded(task)).collect()
         except Py4JJavaError as error:
-            message = (
-                f"Spark gave the job up: {_first_lines(str(error.java_exception))}. Finished shards are kept: run again"
-            )
+            message = f"Spark gave the job up: {_cause(str(error.java_exception))}. Finished shards are kept: run again"
             raise Unavailable(message) from error
         finally:
             finished.set()
             watcher.join()
+        advance(len(splits) - self._seen)
         for outcome in outcomes:
             if isinstance(outcome, ForetableError):
                 raise outcome
@@ -66,15 +68,13 @@ class SparkRunner:
     def _watch(self, group: str, total: int, advance: Callable[[int], object], finished: threading.Event) -> None:
         """Report finished tasks until the job ends."""
         tracker = self._context.statusTracker()
-        seen = 0
         while not finished.wait(_POLL_S):
             jobs = [tracker.getJobInfo(job) for job in tracker.getJobIdsForGroup(group)]
             stages = [tracker.getStageInfo(stage) for job in jobs if job for stage in job.stageIds]
-            done = sum(stage.numCompletedTasks for stage in stages if stage)
-            if done > seen:
-                advance(done - seen)
-                seen = done
-        advance(total - seen)
+            done = min(sum(stage.numCompletedTasks for stage in stages if stage), total)
+            if done > self._seen:
+                advance(done - self._seen)
+                self._seen = done
 
 
 class _Guarded:
@@ -106,5 +106,8 @@ def _laptop(builder: SparkSession.Builder, cores: int) -> SparkSession.Builder:
     return builder.master(f"local[{cores}]")
 
 
-def _first_lines(text: str) -> str:
-    return " / ".join(line.strip() for line in text.splitlines()[:3])[:400]
+def _cause(text: str) -> str:
+    """Return what a Java exception is about: the last error that Python raised in it, or its first lines."""
+    lines = [line.strip() for line in text.splitlines()]
+    raised = [line.removeprefix(_RAISED) for line in lines if line.startswith(_RAISED)]
+    return (raised[-1].removesuffix(".") if raised else " / ".join(lines[:3]))[:400]
