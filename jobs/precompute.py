@@ -22,7 +22,7 @@ from engine.table import KIND, VERSION, TableSpec, read_table_manifest, whole_bl
 from jobs.program import Parser, Result, add_common, positive, run
 from jobs.progress import progress_bar
 from jobs.runner import RUNNERS, Runner, open_runner
-from jobs.shard_task import ShardDone, ShardTask, digest_shard
+from jobs.shard_task import ShardDone, ShardTask, check_shard
 
 # A table is cut into about so many shards, within the bounds below: enough to keep a cluster busy and to lose little
 # when a worker dies; few enough that opening files is no cost.
@@ -128,11 +128,11 @@ def table_spec(bundle: Bundle, settings: PrecomputeSettings) -> TableSpec:
 
 
 def _present(models: ModelRegistry, spec: TableSpec) -> dict[int, ShardDone]:
-    """Return the shards that an earlier run finished."""
+    """Return the shards that an earlier run finished; raise ``BadArtifact`` where one is damaged."""
     folder = models.table_path(spec.key)
     names = set(models.storage.names(folder))
     return {
-        number: digest_shard(models.storage, f"{folder}/{spec.shard_name(number)}", number)
+        number: check_shard(models.storage, f"{folder}/{spec.shard_name(number)}", number, spec.layout(number))
         for number in range(spec.shards)
         if spec.shard_name(number) in names
     }

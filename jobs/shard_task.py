@@ -6,14 +6,16 @@ import functools
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple, cast
+
+from crc32c import crc32c
 
 from engine.bundle import Bundle
 from engine.codec import Codes, codec_from_json
-from engine.errors import AlreadyExists, BadSettings, InvalidInput
+from engine.errors import AlreadyExists, BadArtifact, BadSettings, InvalidInput
 from engine.registry import Registry
 from engine.runtime import Runtime
-from engine.shard import Writable, write_shard
+from engine.shard import ShardLayout, Writable, read_checksums, read_layout, write_shard
 from engine.storage import Storage, open_storage
 from engine.table import TableSpec
 
@@ -53,15 +55,16 @@ class ShardTask:
         Raises:
             BadSettings: this CPU is of another numeric class than the table's.
             InvalidInput: the model's answer to a row of the space is not finite.
+            BadArtifact: the shard that somebody else wrote is damaged.
         """
         storage, bundle, runtime = _loaded(self.registry, self.spec.model, self.spec.bundle, self.spec.variant)
-        self._check_class(bundle, runtime)
+        self._check_class(bundle)
         path = f"{self.spec.model}/tables/{self.spec.key}/{self.spec.shard_name(number)}"
         digest = hashlib.sha256()
         try:
             storage.create_with(path, lambda file: self._write(_Hashing(file, digest), number, bundle, runtime))
         except AlreadyExists:  # a speculative twin or an earlier run: the same spec gives the same bytes
-            return digest_shard(storage, path, number)
+            return check_shard(storage, path, number, self.spec.layout(number))
         return ShardDone(number, self.spec.layout(number).size_bytes, digest.hexdigest())
 
     def _write(self, file: Writable, number: int, bundle: Bundle, runtime: Runtime) -> None:
@@ -79,14 +82,47 @@ class ShardTask:
 
         write_shard(file, layout, chunks())
 
-    def _check_class(self, bundle: Bundle, runtime: Runtime) -> None:
-        here = _class_here(bundle, runtime)
+    def _check_class(self, bundle: Bundle) -> None:
+        here = _class_here(bundle)
         if here != self.spec.numeric_class:
             message = (
                 f"every worker of a precompute must be of numeric class {self.spec.numeric_class}; got {here}. "
                 "Run it on hosts with one kind of CPU and one LiteRT version"
             )
             raise BadSettings(message)
+
+
+def check_shard(storage: Storage, path: str, number: int, wanted: ShardLayout) -> ShardDone:
+    """Read a shard that is there, hold it against its own checksums, and say what it is.
+
+    Raises:
+        BadArtifact: it is damaged, cut short, or not the shard that it should be.
+    """
+    cure = "Remove this file and run again"
+    try:
+        with storage.open(path) as opened:
+            file = _HashingReader(opened)
+            found = read_layout(cast(BinaryIO, file), storage.size(path), where=path)
+            if found != wanted:
+                message = f"{path}: must be the shard {wanted}; got {found}"
+                raise BadArtifact(message)
+            block_bytes = found.rows_per_block * found.row_bytes
+            sizes = [
+                min(block_bytes, found.values_bytes - start) for start in range(0, found.values_bytes, block_bytes)
+            ]
+            here = [crc32c(file.read(size)) for size in sizes]
+            bad = [
+                block
+                for block, crc in enumerate(read_checksums(cast(BinaryIO, file), found, where=path))
+                if crc != here[block]
+            ]
+    except BadArtifact as error:
+        message = f"{error}. {cure}"
+        raise BadArtifact(message) from error
+    if bad:
+        message = f"{path}: must have blocks that match their checksums; got {len(bad)} that do not: {bad[:5]}. {cure}"
+        raise BadArtifact(message)
+    return ShardDone(number, found.size_bytes, file.digest.hexdigest())
 
 
 def digest_shard(storage: Storage, path: str, number: int) -> ShardDone:
@@ -108,8 +144,20 @@ def _loaded(registry: str, model: str, bundle: str, variant: str) -> tuple[Stora
 
 
 @functools.lru_cache(maxsize=1)
-def _class_here(bundle: Bundle, runtime: Runtime) -> str:
-    return bundle.check_numeric_class(runtime)
+def _class_here(bundle: Bundle) -> str:
+    return bundle.check_numeric_class(bundle.runtime())  # of the float32 variant: that is what the golden rows are of
+
+
+class _HashingReader:
+    """A file that digests what is read from it."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self.digest = file, hashlib.sha256()
+
+    def read(self, size: int, /) -> bytes:
+        data = self._file.read(size)
+        self.digest.update(data)
+        return data
 
 
 class _Hashing:
