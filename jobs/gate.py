@@ -87,8 +87,8 @@ def run_gate(candidate: Candidate) -> Iterator[Check]:
 def _guarded(name: str, check: Callable[[Candidate], Check], candidate: Candidate) -> Check:
     try:
         return check(candidate)
-    except ForetableError as error:
-        return Check(name, passed=False, figure=str(error), limit="readable")
+    except (ForetableError, IndexError, KeyError) as error:  # of a table that has not the rows or files it should have
+        return Check(name, passed=False, figure=f"{type(error).__name__}: {error}", limit="readable")
 
 
 def _bundle_digests(candidate: Candidate) -> Check:
@@ -100,8 +100,11 @@ def _bundle_digests(candidate: Candidate) -> Check:
 def _table_digests(candidate: Candidate) -> Check:
     models, table = candidate.models, _table(candidate)
     folder = models.table_path(table.spec.key)
+    files = read_table_manifest(models.storage, folder)["files"]
     total = 0
-    for number, (name, entry) in enumerate(read_table_manifest(models.storage, folder)["files"].items()):
+    for number in range(table.spec.shards):
+        name = table.spec.shard_name(number)
+        entry = files[name]
         found = digest_shard(models.storage, f"{folder}/{name}", number)
         total += found.size_bytes
         if found.sha256 != entry["sha256"]:

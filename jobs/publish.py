@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 
 from engine.bundle import Bundle
 from engine.codec import CODECS, codec_named
-from engine.errors import BadArtifact, NotFound, Refused
+from engine.errors import BadArtifact, BadSettings, NotFound, Refused
 from engine.label import LabelRecord
 from engine.manifest import now_text
 from engine.predictor import Predictor
@@ -77,7 +77,11 @@ def publish(
         Refused: a check failed and there is no override; nothing was changed.
         LostRace: another publisher moved the label meanwhile; run it again.
         NotFound: there is no such bundle or table.
+        BadSettings: an override without a reason.
     """
+    if settings.override is not None and not settings.override.strip():
+        message = "an override must have a reason, which the label's history keeps; got none"
+        raise BadSettings(message)
     models = registry.model(settings.model)
     label = models.label(settings.label)
     before = label.head()
@@ -128,11 +132,11 @@ def _table_key(
     for key in models.tables():
         try:
             manifest = read_table_manifest(models.storage, models.table_path(key))
-        except BadArtifact:  # a damaged table of some other bundle must not stop this one
+            spec = manifest["spec"]
+            if (spec["bundle"], spec["variant"], spec["codec"]) == wanted:
+                found.append((manifest["time"], key))
+        except (BadArtifact, KeyError):  # a damaged table of some other bundle must not stop this one
             continue
-        spec = manifest["spec"]
-        if (spec["bundle"], spec["variant"], spec["codec"]) == wanted:
-            found.append((manifest["time"], key))
     if not found:
         message = (
             f"bundle {bundle.identity} of {models.name!r} has no finished {settings.codec} table: "
