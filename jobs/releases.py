@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from engine.errors import NotFound
 from engine.registry import ModelRegistry, Registry
 from engine.release import Release
 from jobs.program import Parser, Result, add_common, run
@@ -23,7 +24,14 @@ def parser() -> Parser:
 def work(arguments: argparse.Namespace) -> Result:
     """List as the arguments say."""
     registry = Registry(arguments.registry)
-    names = [arguments.model] if arguments.model else registry.models()
+    names = registry.models()
+    if arguments.model:
+        if arguments.model not in names:
+            message = (
+                f"model in {registry.url} must be one of {', '.join(names) or 'none yet'}; got {arguments.model!r}"
+            )
+            raise NotFound(message)
+        names = [arguments.model]
     models = [registry.model(name) for name in names]
     fields = {model.name: _fields(model) for model in models}
     lines = [line for model in models for line in _lines(model, history=arguments.history)]

@@ -9,7 +9,7 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 
-from engine.errors import BadArtifact, ForetableError
+from engine.errors import BadArtifact, ForetableError, NotFound
 from engine.predictor import Predictor
 from engine.registry import ModelRegistry, Registry
 from engine.table import read_table_manifest
@@ -32,9 +32,13 @@ def work(arguments: argparse.Namespace) -> Result:
 
     Raises:
         BadArtifact: something is damaged; the message lists all that is.
+        NotFound: there is nothing to verify.
     """
     models = Registry(arguments.registry).model(arguments.model)
     numbers = [arguments.release] if arguments.release else models.releases()
+    if not numbers:
+        message = f"model {models.name!r} in {models.storage.url} has no release yet: publish first (foretable publish)"
+        raise NotFound(message)
     damage = [finding for number in numbers for finding in _damage(models, number, quiet=arguments.json)]
     if damage:
         message = f"{len(damage)} damaged: " + "; ".join(damage)
