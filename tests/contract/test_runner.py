@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -111,10 +113,23 @@ class TestLocalRunner(RunnerContract):
         wait_until(lambda: not processes_of(marker), what="all processes of the driver are gone", timeout_s=10)
 
 
+@pytest.fixture(scope="session")
+def spark_runner(java_home: str) -> Iterator[Runner]:
+    """One Spark session for all tests."""
+    from pyspark import SparkContext
+
+    from jobs.spark_runner import SparkRunner
+
+    yield SparkRunner(None, 2)
+    context = SparkContext._active_spark_context
+    if context:
+        context.stop()
+
+
 @pytest.mark.spark
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # pyspark leaves its sockets to the collector
 class TestSparkRunner(RunnerContract):
     @pytest.fixture
-    def runner(self, java_home: str) -> Runner:
-        from jobs.spark_runner import SparkRunner
-
-        return SparkRunner(None, 2)  # the first one starts the session, the others take it
+    def runner(self, spark_runner: Runner) -> Iterator[Runner]:
+        yield spark_runner
+        gc.collect()  # while the warning is ignored

@@ -1,0 +1,61 @@
+"""Tasks for tests of runners: worker processes import them from here."""
+
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.errors import BadArtifact, InvalidInput, Unavailable
+from tests.support.waiting import wait_until
+
+
+@dataclass(frozen=True)
+class Square:
+    """Squares the split's number."""
+
+    def __call__(self, split: int, /) -> int:
+        return split * split
+
+
+@dataclass(frozen=True)
+class Failing:
+    """Raises an error at one split."""
+
+    at: int
+    kind: str
+
+    def __call__(self, split: int, /) -> int:
+        if split != self.at:
+            return split
+        message = f"feature 'city' must be known; got 'Nowhere' at split {split}. Fix the row"
+        if self.kind == "input":
+            raise InvalidInput(message, cause="unknown_category", feature="city")
+        if self.kind == "artifact":
+            raise BadArtifact(message)
+        raise Unavailable(message)
+
+
+@dataclass(frozen=True)
+class Dying:
+    """Kills its own worker at one split, as the kernel does when memory runs out."""
+
+    at: int
+
+    def __call__(self, split: int, /) -> int:
+        if split == self.at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return split
+
+
+@dataclass(frozen=True)
+class Stuck:
+    """Writes its process id to ``folder`` and waits for ``folder/go``, which nobody makes."""
+
+    folder: str
+
+    def __call__(self, split: int, /) -> int:
+        (Path(self.folder) / f"{os.getpid()}.pid").touch()
+        wait_until((Path(self.folder) / "go").exists, what="the test lets go", timeout_s=200)
+        return split
