@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import queue
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -18,6 +19,7 @@ from engine.space import FeatureSpace
 # One row for a request, a few for a small body, and where LiteRT's rate has levelled off (facts: 1,024 to 4,096 rows
 # run at the same rate, fewer rows slower, more rows leave the cache). Every other count is padded.
 SHAPES = (1, 32, 1024)
+_QUIET = threading.Lock()
 
 
 class Runtime:
@@ -93,16 +95,20 @@ class _Interpreter:
         for name, (shape, dtype) in shapes.items():
             self._lite.resize_tensor_input(details[name], (rows, *shape))
             self._staged.append((name, details[name], np.zeros((rows, *shape), dtype)))
-        with _quiet():
-            self._lite.allocate_tensors()
-        # One call with zeros: where the graph computes a shape (as Keras's Reshape does), it is known only after.
-        for _, place, staged in self._staged:
-            self._lite.set_tensor(place, staged)
-        self._lite.invoke()
+        try:
+            with _quiet():
+                self._lite.allocate_tensors()
+            # One call with zeros: where the graph computes a shape (as Keras's Reshape does), it is known only after.
+            for _, place, staged in self._staged:
+                self._lite.set_tensor(place, staged)
+            self._lite.invoke()
+        except (ValueError, RuntimeError) as error:
+            message = f"{where}: must answer {rows} rows of zeros; got {error}. It is of other features: export again"
+            raise BadArtifact(message) from error
         (output,) = self._lite.get_output_details()
         self._output = output["index"]
-        if tuple(output["shape"]) != (rows, width):
-            message = f"{where}: must give values of shape {(rows, width)}; got {tuple(output['shape'])}"
+        if output["shape"].tolist() != [rows, width]:
+            message = f"{where}: must give values of shape {(rows, width)}; got {tuple(output['shape'].tolist())}"
             raise BadArtifact(message)
 
     def run(self, inputs: Inputs, start: int, stop: int, values: npt.NDArray[np.float32]) -> None:
@@ -128,15 +134,16 @@ class _Interpreter:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Keep LiteRT's note that it made a delegate, which it writes past Python, out of every program's output."""
-    standard_error = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(standard_error, 2)
-        os.close(standard_error)
-        os.close(nowhere)
+    with _QUIET:  # the descriptor is the process's: two threads at once would leave it pointing nowhere for good
+        standard_error = os.dup(2)
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        try:
+            os.dup2(nowhere, 2)
+            yield
+        finally:
+            os.dup2(standard_error, 2)
+            os.close(standard_error)
+            os.close(nowhere)
 
 
 _Shape = tuple[tuple[int, ...], type[np.generic]]

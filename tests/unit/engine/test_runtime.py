@@ -1,0 +1,143 @@
+"""The runtime: the same bits in any company, from any thread; and models that are not what they should be."""
+
+from __future__ import annotations
+
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from engine.errors import BadArtifact
+from engine.inputs import Inputs
+from engine.runtime import Runtime
+from engine.space import FeatureSpace
+from tests.support.synthetic import numbers_model, numbers_rows, numbers_space, synthetic_model, synthetic_space
+
+SIZES = [*range(1, 41), 1023, 1024, 1025, 3000]
+WIDTH = 3
+
+
+def synthetic_inputs() -> Inputs:
+    """3,000 rows of the finite space in a random order."""
+    rows = np.random.default_rng(5).permutation(synthetic_space().size)[:3000]
+    return synthetic_space().inputs_of(0, synthetic_space().size).take(rows)
+
+
+def numbers_inputs() -> Inputs:
+    encoded = numbers_space().encode_rows(numbers_rows(3000))
+    assert not encoded.faults
+    return encoded.inputs
+
+
+MODELS = {
+    "synthetic": (synthetic_model, synthetic_space, synthetic_inputs),
+    "numbers": (numbers_model, numbers_space, numbers_inputs),
+}
+
+
+class Loaded:
+    """A model, 3,000 rows, and the answer to each row asked alone."""
+
+    def __init__(self, name: str) -> None:
+        model, space, inputs = MODELS[name]
+        self.model, self.space, self.inputs = model(), space(), inputs()
+        runtime = Runtime(self.model, self.space, WIDTH)
+        alone = [runtime.infer(self.inputs.take(slice(row, row + 1))) for row in range(len(self.inputs))]
+        self.alone: npt.NDArray[np.float32] = np.concatenate(alone)
+
+
+@pytest.fixture(scope="module", params=list(MODELS))
+def loaded(request: pytest.FixtureRequest) -> Loaded:
+    return Loaded(request.param)
+
+
+def test_the_answers_differ_by_row(loaded: Loaded) -> None:
+    """Else the tests below would prove nothing."""
+    assert len(np.unique(loaded.alone, axis=0)) > 2000
+    assert np.isfinite(loaded.alone).all()
+    assert (loaded.alone[:, 0] > 0).all()
+    assert (loaded.alone[:, 0] < 1).all()
+
+
+def test_batches_of_every_size_give_the_same_bits(loaded: Loaded) -> None:
+    runtime = Runtime(loaded.model, loaded.space, WIDTH)
+    for size in SIZES:
+        values = runtime.infer(loaded.inputs.take(slice(0, size)))
+        assert values.dtype == np.float32
+        assert values.shape == (size, WIDTH)
+        assert values.tobytes() == loaded.alone[:size].tobytes(), size
+
+
+def test_what_was_asked_before_leaves_no_trace(loaded: Loaded) -> None:
+    runtime = Runtime(loaded.model, loaded.space, WIDTH)
+    runtime.infer(loaded.inputs)
+    for start, stop in ((2900, 2910), (10, 11), (100, 1500), (2999, 3000), (5, 37)):
+        values = runtime.infer(loaded.inputs.take(slice(start, stop)))
+        assert values.tobytes() == loaded.alone[start:stop].tobytes()
+
+
+def test_the_company_of_a_row_changes_nothing(loaded: Loaded) -> None:
+    order = np.random.default_rng(2).permutation(3000)
+    values = Runtime(loaded.model, loaded.space, WIDTH).infer(loaded.inputs.take(order))
+    assert values.tobytes() == loaded.alone[order].tobytes()
+
+
+def test_no_rows(loaded: Loaded) -> None:
+    assert Runtime(loaded.model, loaded.space, WIDTH).infer(loaded.inputs.take(slice(0, 0))).shape == (0, WIDTH)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_8_threads_give_the_same_bits(loaded: Loaded, threads: int) -> None:
+    runtime = Runtime(loaded.model, loaded.space, WIDTH, threads=threads)
+    pieces = [(start, min(start + size, 3000)) for size in (1, 7, 40, 700, 2000) for start in range(0, 3000, 331)]
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda piece: runtime.infer(loaded.inputs.take(slice(*piece))), pieces))
+    for (start, stop), values in zip(pieces, found, strict=True):
+        assert values.tobytes() == loaded.alone[start:stop].tobytes()
+
+
+def test_interpreters_made_at_once_leave_the_error_output_alone(loaded: Loaded) -> None:
+    before = os.fstat(2)
+    start = threading.Barrier(8)
+
+    def make(number: int) -> None:
+        start.wait()
+        for _ in range(10):
+            Runtime(loaded.model, loaded.space, WIDTH)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(make, range(8)))
+    after = os.fstat(2)
+    assert (after.st_dev, after.st_ino) == (before.st_dev, before.st_ino)
+
+
+def test_answers_are_not_overwritten_by_later_ones(loaded: Loaded) -> None:
+    runtime = Runtime(loaded.model, loaded.space, WIDTH)
+    first = runtime.infer(loaded.inputs.take(slice(0, 5)))
+    runtime.infer(loaded.inputs.take(slice(5, 10)))
+    assert first.tobytes() == loaded.alone[:5].tobytes()
+
+
+@pytest.mark.parametrize("data", [b"", b"TFL3", b"no model at all", synthetic_model()[:5000]])
+def test_what_is_no_model_is_refused(data: bytes) -> None:
+    with pytest.raises(BadArtifact, match=r"^here/model\.tflite: must "):
+        Runtime(data, synthetic_space(), WIDTH, where="here/model.tflite")
+
+
+def test_a_model_of_another_space_is_refused() -> None:
+    with pytest.raises(BadArtifact, match=r"must take \['index'\] and give one output; got \['index', 'number'"):
+        Runtime(numbers_model(), synthetic_space(), WIDTH)
+
+
+def test_a_model_of_another_width_is_refused() -> None:
+    with pytest.raises(BadArtifact, match=r"must give values of shape \(1, 2\); got \(1, 3\)"):
+        Runtime(synthetic_model(), synthetic_space(), 2)
+
+
+def test_a_space_with_fewer_features_is_refused() -> None:
+    fewer = FeatureSpace(synthetic_space().features[:3])
+    with pytest.raises(BadArtifact):
+        Runtime(synthetic_model(), fewer, WIDTH)
