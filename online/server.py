@@ -15,6 +15,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from functools import partial
+from importlib.abc import MetaPathFinder
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import BadSettings, ForetableError, Unavailable
@@ -79,6 +80,7 @@ def _load(config: ServeConfig, port: int, outcome: Any, supervisor: int) -> Call
     """Load everything in the worker; return the application."""
     for number in (signal.SIGTERM, signal.SIGINT):  # granian handles them once it listens; until then just end
         signal.signal(number, signal.SIG_DFL)
+    sys.meta_path.insert(0, _NoPandas())
     try:
         from online.app import create_app
         from online.follower import Follower
@@ -95,6 +97,19 @@ def _load(config: ServeConfig, port: int, outcome: Any, supervisor: int) -> Call
     watch = partial(_watch, config.host, port, f"serving {releases} on {url}", supervisor)
     threading.Thread(target=watch, name="watch", daemon=True).start()
     return app
+
+
+class _NoPandas(MetaPathFinder):
+    """Hides pandas: Arrow imports it at its first array, where it is installed, and nothing here uses it.
+
+    It would cost 0.3 s at the start and 40 MB.
+    """
+
+    def find_spec(self, fullname: str, path: object = None, target: object = None) -> None:  # noqa: ARG002  # the base's signature
+        """Say that there is no pandas, and nothing about other modules."""
+        if fullname == "pandas":
+            message = "pandas is not used by the server"
+            raise ModuleNotFoundError(message, name=fullname)
 
 
 def _holder(config: ServeConfig) -> Holder:
