@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -68,8 +69,16 @@ def run(parser: Parser, work: Callable[[argparse.Namespace], Result], argv: Sequ
         if not arguments.debug:
             print("Run it again with --debug for the traceback, and report it.", file=sys.stderr)
         return BUG
-    print(json.dumps(result.fields) if arguments.json else result.text, flush=True)
+    say(json.dumps(result.fields) if arguments.json else result.text)
     return 0
+
+
+def say(text: object) -> None:
+    """Print a line; where whoever read the output has gone (``| head``), print nothing from now on."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(program: str, message: str, code: int, *, debug: bool = False) -> int:

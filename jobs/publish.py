@@ -22,7 +22,7 @@ from engine.registry import ModelRegistry, Registry
 from engine.release import Release
 from engine.table import read_table_manifest
 from jobs.gate import Candidate, Check, run_gate
-from jobs.program import Parser, Result, add_common, positive, run
+from jobs.program import Parser, Result, add_common, positive, run, say
 
 NO_TABLE = "none"
 
@@ -168,7 +168,7 @@ def work(arguments: argparse.Namespace) -> Result:
     """Publish as the arguments say."""
     names = PublishSettings.__dataclass_fields__
     settings = PublishSettings(**{name: getattr(arguments, name) for name in names})
-    show = (lambda _: None) if arguments.json else print
+    show = (lambda _: None) if arguments.json else say
     done = publish(Registry(arguments.registry), settings, show)
     text = f"release {done.release.number} of {done.release.model}; {settings.label} points to it"
     return Result(
