@@ -31,7 +31,7 @@ def models_of(root: Path) -> ModelRegistry:
 def contents() -> BundleContents:
     """Return the contents of a sound bundle, to be changed with ``dataclasses.replace``."""
     space, schema, model = synthetic_space(), synthetic_schema(), synthetic_model()
-    rows = [dict(space.row(ordinal)) for ordinal in range(0, space.size, space.size // 20)]
+    rows = [dict(space.row(ordinal)) for ordinal in range(0, space.size, 1_801)]  # a prime: all features turn
     answers = Runtime(model, space, schema.width).infer(space.encode_rows(rows).inputs)
     return BundleContents(
         model=FINITE_NAME,

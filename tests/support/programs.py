@@ -16,7 +16,7 @@ import psutil
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
-TIMEOUT_S = 120
+TIMEOUT_S = 200
 
 
 @dataclass(frozen=True)
