@@ -21,7 +21,7 @@ SCHEMA = OutputSchema([Output("click"), Output("share", width=2, range=(-1.0, 1.
 FINITE = st.floats(width=32, allow_nan=False, allow_infinity=False)
 ROWS = hnp.arrays(np.float32, st.tuples(st.integers(0, 5), st.just(3)), elements=FINITE)
 # One suite runs for several codecs, which hypothesis would take for a mistake.
-SUITE = settings(suppress_health_check=[HealthCheck.differing_executors])
+SUITE = settings(max_examples=50, suppress_health_check=[HealthCheck.differing_executors])
 
 
 class CodecContract:
@@ -118,7 +118,7 @@ def codecs(draw: st.DrawFn) -> tuple[Uint8Codec, float, float]:
     return Uint8Codec([(low, high)]), low, high
 
 
-@settings(max_examples=50)
+@settings(max_examples=30)
 @given(codecs(), st.data())
 def test_uint8_takes_the_nearest_value(made: tuple[Uint8Codec, float, float], data: st.DataObject) -> None:
     codec, low, high = made

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.errors import BadArtifact
@@ -28,6 +28,7 @@ def test_the_bytes_are_as_documented() -> None:
     assert canonical_json(value) == '{"a":{"A":"","\u00fc":"\u6771"},"b":[1,2.5,null,true]}'.encode()
 
 
+@settings(max_examples=40)
 @given(st.dictionaries(st.text("abcd", max_size=2), JSON))
 def test_equal_values_have_equal_bytes(fields: dict[str, object]) -> None:
     backwards = dict(reversed(fields.items()))
