@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+import zipimport
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
+from py4j.protocol import Py4JError, Py4JJavaError  # type: ignore[import-untyped]
 from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
@@ -52,9 +55,13 @@ class SparkRunner:
         watcher = threading.Thread(target=self._watch, args=(group, len(splits), advance, finished), daemon=True)
         watcher.start()
         try:
-            outcomes: list[Any] = self._context.parallelize(splits, len(splits)).map(_Guarded(task)).collect()
+            with _interruptible():
+                outcomes: list[Any] = self._context.parallelize(splits, len(splits)).map(_Guarded(task)).collect()
         except Py4JJavaError as error:
             message = f"Spark gave the job up: {_cause(str(error.java_exception))}. Finished shards are kept: run again"
+            raise Unavailable(message) from error
+        except Py4JError as error:
+            message = f"Spark's JVM is gone: killed, or out of memory ({error}). Finished shards are kept: run again"
             raise Unavailable(message) from error
         finally:
             finished.set()
@@ -67,14 +74,20 @@ class SparkRunner:
 
     def _watch(self, group: str, total: int, advance: Callable[[int], object], finished: threading.Event) -> None:
         """Report finished tasks until the job ends."""
-        tracker = self._context.statusTracker()
         while not finished.wait(_POLL_S):
-            jobs = [tracker.getJobInfo(job) for job in tracker.getJobIdsForGroup(group)]
-            stages = [tracker.getStageInfo(stage) for job in jobs if job for stage in job.stageIds]
-            done = min(sum(stage.numCompletedTasks for stage in stages if stage), total)
+            try:
+                done = min(self._finished(group), total)
+            except Py4JError:  # the JVM is gone: the job says so
+                return
             if done > self._seen:
                 advance(done - self._seen)
                 self._seen = done
+
+    def _finished(self, group: str) -> int:
+        tracker = self._context.statusTracker()
+        jobs = [tracker.getJobInfo(job) for job in tracker.getJobIdsForGroup(group)]
+        stages = [tracker.getStageInfo(stage) for job in jobs if job for stage in job.stageIds]
+        return sum(stage.numCompletedTasks for stage in stages if stage)
 
 
 class _Guarded:
@@ -84,12 +97,35 @@ class _Guarded:
         self.task = task
 
     def __call__(self, split: int) -> object:
+        _keep_archives()
         try:
             return self.task(split)
         except Unavailable:
             raise
         except ForetableError as error:
             return error
+
+
+def _keep_archives() -> None:
+    """Stop this worker from reading pyspark.zip anew before each task, once a package in it: about 0.4 s.
+
+    Spark asks for it in case a file was added; archives do not change. Python 3.12 reads when it has to.
+    """
+    if sys.version_info < (3, 12):
+        zipimport.zipimporter.invalidate_caches = lambda _: None  # type: ignore[assignment,method-assign]
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let Ctrl-C end the wait for a job: pyspark's handler talks to the JVM in the middle of an answer, and breaks."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _laptop(builder: SparkSession.Builder, cores: int) -> SparkSession.Builder:
