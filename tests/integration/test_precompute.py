@@ -113,10 +113,10 @@ KILLS = {
 
 
 @contextlib.contextmanager
-def held(root: Path, reached: Path, name: str, when: str) -> Iterator[subprocess.Popen[str]]:
+def held(root: Path, reached: Path, name: str, when: str, *options: str) -> Iterator[subprocess.Popen[str]]:
     """Start a driver and give it when it is just before or after making ``name`` visible."""
     environment = {"PYTHONPATH": HOLD, "HOLD_NAME": name, "HOLD_WHEN": when, "HOLD_REACHED": str(reached)}
-    command = [sys.executable, "-m", "jobs.precompute", FINITE_NAME, *_options(root, 1)]
+    command = [sys.executable, "-m", "jobs.precompute", FINITE_NAME, *_options(root, 1), *options]
     driver = start(*command, environment={**environment, "TEST_MARKER": str(reached)})
     try:
         wait_until(lambda: reached.exists() or driver.poll() is not None, what=f"the driver is at {name}")
@@ -321,6 +321,26 @@ def test_tables_built_by_hand_equal_those_of_the_job(tmp_path: Path, undisturbed
     """The builder that other tests make faulty tables with is right when told to make none."""
     key = build_table(tmp_path, write_candidate(tmp_path))
     assert content(tmp_path / FINITE_NAME / "tables" / key) == undisturbed
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_a_spark_driver_that_is_ended_leaves_nothing_visible(
+    java_home: str, how: signal.Signals, tmp_path: Path
+) -> None:
+    root, reached = tmp_path / "registry", tmp_path / "reached"
+    write_candidate(root)
+    with held(root, reached, "shard-000003.dense", "before", "--runner", "spark") as driver:
+        driver.send_signal(how)
+        ended = finish(driver)
+    assert ended.code == (130 if how == signal.SIGINT else -how), ended.err
+    assert how == signal.SIGKILL or "foretable precompute: interrupted; what was finished is kept" in ended.err
+    wait_until(lambda: not processes_of(str(reached)), what="the JVM and its workers are gone", timeout_s=30)
+    visible = {path.name for path in table_folder(root).glob("[!.]*")}
+    assert not visible & {"shard-000003.dense", "manifest.json"}
+    assert run(root).json()["computed_rows"] == ROWS - sum(
+        min(BLOCK_ROWS, ROWS - int(name[6:12]) * BLOCK_ROWS) for name in visible
+    )
 
 
 @pytest.mark.spark
