@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from engine.errors import AlreadyExists, BadArtifact, BadSettings
 from engine.inputs import Inputs
-from engine.manifest import canonical_json, new_manifest, now_text, parse_manifest, sha256
+from engine.manifest import canonical_json, new_manifest, now_text, parse_manifest, seal, sha256
 from engine.numeric_class import check_answers, numeric_class
 from engine.output import OutputSchema
 from engine.runtime import Runtime
@@ -73,7 +73,7 @@ def write_bundle(storage: Storage, folder: str, contents: BundleContents) -> str
         training=dict(contents.training),
         time=contents.time,
     )
-    data = canonical_json(manifest)
+    data = seal(manifest)
     identity = sha256(data)[:16]
     for name, content in {**files, "manifest.json": data}.items():
         try:

@@ -61,8 +61,8 @@ class CategoricalEncoder:
         value_set, positions = self._value_set(column.type)
         found = pc.index_in(column, value_set=value_set)
         if not found.null_count:
-            return positions[found.to_numpy()], {}
-        codes = positions[found.fill_null(0).to_numpy()]
+            return _spread(found.to_numpy(), positions), {}
+        codes = _spread(found.fill_null(0).to_numpy(), positions).copy()
         strange = np.flatnonzero(found.is_null().to_numpy(zero_copy_only=False))
         rest, rest_errors = _distinct(column.take(pa.array(strange)), self)
         codes[strange] = rest

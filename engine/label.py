@@ -11,7 +11,7 @@ import secrets
 from dataclasses import dataclass
 
 from engine.errors import AlreadyExists, BadArtifact, BadSettings, LostRace
-from engine.manifest import canonical_json, new_manifest, now_text, parse_manifest
+from engine.manifest import new_manifest, now_text, parse_manifest, seal
 from engine.storage import Storage
 
 KIND, VERSION = "label", 1
@@ -99,7 +99,7 @@ class Label:
         number = after.number + 1 if after else 1
         record = LabelRecord(number=number, release=release, reason=reason, time=now_text(), nonce=secrets.token_hex(8))
         try:
-            self._storage.create(self._path(number), canonical_json(new_manifest(KIND, VERSION, **record.__dict__)))
+            self._storage.create(self._path(number), seal(new_manifest(KIND, VERSION, **record.__dict__)))
         except AlreadyExists as error:
             winner = self.record(number)
             if winner.nonce != record.nonce:  # else our own write, whose answer was lost on the way

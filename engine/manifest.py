@@ -11,6 +11,7 @@ from typing import Any
 from engine.errors import BadArtifact
 
 _CHUNK_BYTES = 1 << 20
+_SEAL = "sha256"
 
 
 def canonical_json(value: object) -> bytes:
@@ -66,7 +67,16 @@ def parse_manifest(data: bytes, *, kind: str, version: int, where: str) -> dict[
             "It was written by another foretable: upgrade this one, or build it again"
         )
         raise BadArtifact(message)
-    return dict(fields)
+    if seal(fields) != canonical_json(fields):
+        message = f"{where}: must have the SHA-256 that it says of itself; it was changed. Restore it or build it again"
+        raise BadArtifact(message)
+    return {name: value for name, value in fields.items() if name != _SEAL}
+
+
+def seal(fields: dict[str, Any]) -> bytes:
+    """Return a manifest's bytes: its canonical JSON with the SHA-256 of what it is without that one field."""
+    body = {name: value for name, value in fields.items() if name != _SEAL}
+    return canonical_json({**body, _SEAL: sha256(canonical_json(body))})
 
 
 def new_manifest(kind: str, version: int, **fields: object) -> dict[str, Any]:

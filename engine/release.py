@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from engine.errors import AlreadyExists, BadArtifact
-from engine.manifest import canonical_json, new_manifest, parse_manifest
+from engine.manifest import new_manifest, parse_manifest, seal
 from engine.storage import Storage
 
 KIND, VERSION = "release", 1
@@ -48,7 +48,7 @@ def create_release(storage: Storage, folder: str, release: Release, *, known: in
     while True:
         numbered = replace(release, number=number)
         try:
-            storage.create(_path(folder, number), canonical_json(new_manifest(KIND, VERSION, **numbered.__dict__)))
+            storage.create(_path(folder, number), seal(new_manifest(KIND, VERSION, **numbered.__dict__)))
         except AlreadyExists:
             number += 1
             continue

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from engine.bundle import Bundle
 from engine.codec import CODECS, codec_named
 from engine.errors import AlreadyExists, BadArtifact
-from engine.manifest import canonical_json, new_manifest, now_text
+from engine.manifest import new_manifest, now_text, seal
 from engine.registry import ModelRegistry, Registry
 from engine.table import KIND, VERSION, TableSpec, read_table_manifest, whole_blocks
 from jobs.program import Parser, Result, add_common, positive, run
@@ -153,7 +153,7 @@ def _finish(models: ModelRegistry, spec: TableSpec, shards: dict[int, ShardDone]
     }
     manifest = new_manifest(KIND, VERSION, key=spec.key, spec=asdict(spec), files=files, time=now_text())
     try:
-        models.storage.create(f"{folder}/manifest.json", canonical_json(manifest))
+        models.storage.create(f"{folder}/manifest.json", seal(manifest))
     except AlreadyExists:  # another run of the same table was first, with the same bytes
         return
 

@@ -12,7 +12,7 @@ import pytest
 
 from engine.bundle import Bundle, BundleContents, write_bundle
 from engine.errors import BadArtifact, BadSettings, NotFound
-from engine.manifest import canonical_json
+from engine.manifest import seal
 from engine.numeric_class import check_answers, numeric_class
 from engine.runtime import Runtime
 from engine.storage import Storage, open_storage
@@ -156,7 +156,7 @@ def test_every_flipped_byte_of_the_manifest_names_it(storage: Storage, path: str
 def test_a_later_format_version_is_refused(storage: Storage, path: str) -> None:
     fields = json.loads(storage.read(f"{path}/manifest.json"))
     fields["format"]["version"] = 2
-    rewrite(storage, f"{path}/manifest.json", canonical_json(fields))
+    rewrite(storage, f"{path}/manifest.json", seal(fields))
     with pytest.raises(BadArtifact, match=r"bundle format version 1; got 2\. .*upgrade"):
         Bundle(storage, path)
 

@@ -11,7 +11,7 @@ import pytest
 
 from engine.errors import AlreadyExists, BadArtifact, BadSettings, LostRace, NotFound
 from engine.label import Label, LabelRecord
-from engine.manifest import canonical_json, new_manifest
+from engine.manifest import new_manifest, seal
 from engine.storage import Storage, open_storage
 
 
@@ -139,10 +139,10 @@ DAMAGED = {
     "empty": b"",
     "cut short": b'{"format":{"kind":"label","ver',
     "no text": b"\xff\xfe\x00",
-    "another kind": canonical_json(new_manifest("release", 1, number=3)),
-    "a later version": canonical_json(new_manifest("label", 2, number=3, release=1, reason="", time="", nonce="")),
-    "a field missing": canonical_json(new_manifest("label", 1, number=3, reason="", time="", nonce="")),
-    "another number": canonical_json(new_manifest("label", 1, number=2, release=1, reason="", time="", nonce="")),
+    "another kind": seal(new_manifest("release", 1, number=3)),
+    "a later version": seal(new_manifest("label", 2, number=3, release=1, reason="", time="", nonce="")),
+    "a field missing": seal(new_manifest("label", 1, number=3, reason="", time="", nonce="")),
+    "another number": seal(new_manifest("label", 1, number=2, release=1, reason="", time="", nonce="")),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
 from pathlib import Path
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.errors import BadArtifact
-from engine.manifest import canonical_json, check_file, file_entry, new_manifest, now_text, parse_manifest, sha256
+from engine.manifest import canonical_json, check_file, file_entry, new_manifest, now_text, parse_manifest, seal, sha256
 
 JSON: st.SearchStrategy[object] = st.recursive(
     st.none()
@@ -32,9 +33,23 @@ def test_the_bytes_are_as_documented() -> None:
 @given(st.dictionaries(st.text("abcd", max_size=2), JSON))
 def test_equal_values_have_equal_bytes(fields: dict[str, object]) -> None:
     backwards = dict(reversed(fields.items()))
-    data = canonical_json(new_manifest("table", 1, spec=fields))
-    assert canonical_json({"spec": backwards, "format": {"version": 1, "kind": "table"}}) == data
+    data = seal(new_manifest("table", 1, spec=fields))
+    assert seal({"spec": backwards, "format": {"version": 1, "kind": "table"}}) == data
     assert parse_manifest(data, kind="table", version=1, where="x")["spec"] == fields
+
+
+def test_the_seal_is_the_digest_of_the_rest() -> None:
+    digest = hashlib.sha256(b'{"a":1,"format":{}}').hexdigest()
+    assert seal({"format": {}, "a": 1}) == b'{"a":1,"format":{},"sha256":"%s"}' % digest.encode()
+
+
+@given(st.data())
+def test_any_changed_byte_is_refused(data: st.DataObject) -> None:
+    sealed = bytearray(seal(new_manifest("label", 1, release=17, reason="why")))
+    place = data.draw(st.integers(0, len(sealed) - 1))
+    sealed[place] ^= 1 << data.draw(st.integers(0, 7))
+    with pytest.raises(BadArtifact, match=r"^a/b: must "):
+        parse_manifest(bytes(sealed), kind="label", version=1, where="a/b")
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])

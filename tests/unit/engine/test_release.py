@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from engine.errors import BadArtifact, NotFound
-from engine.manifest import canonical_json, new_manifest
+from engine.manifest import new_manifest, seal
 from engine.release import Release, create_release, read_release
 from engine.storage import Storage, open_storage
 
@@ -67,10 +67,10 @@ def test_a_number_that_is_not_there(storage: Storage) -> None:
     "data",
     [
         b"{",
-        canonical_json(new_manifest("label", 1)),
-        canonical_json(new_manifest("release", 2, **RELEASE.__dict__)),
-        canonical_json(new_manifest("release", 1, number=1)),
-        canonical_json(new_manifest("release", 1, **RELEASE.__dict__, mood="good")),
+        seal(new_manifest("label", 1)),
+        seal(new_manifest("release", 2, **RELEASE.__dict__)),
+        seal(new_manifest("release", 1, number=1)),
+        seal(new_manifest("release", 1, **RELEASE.__dict__, mood="good")),
     ],
 )
 def test_a_damaged_release_is_refused(storage: Storage, data: bytes) -> None:

@@ -17,7 +17,7 @@ from crc32c import crc32c
 
 from engine.codec import codec_from_json, codec_named
 from engine.errors import BadArtifact, NotFound
-from engine.manifest import canonical_json, new_manifest
+from engine.manifest import new_manifest, seal
 from engine.output import Output, OutputSchema
 from engine.shard import write_shard
 from engine.storage import Storage, open_storage
@@ -58,7 +58,7 @@ def write_table(storage: Storage, spec: TableSpec) -> None:
         shard = io.BytesIO()
         write_shard(shard, layout, [part])
         storage.create(f"t/{spec.shard_name(number)}", shard.getvalue())
-    storage.create("t/manifest.json", canonical_json(new_manifest(KIND, VERSION, spec=spec.__dict__, key=spec.key)))
+    storage.create("t/manifest.json", seal(new_manifest(KIND, VERSION, spec=spec.__dict__, key=spec.key)))
 
 
 def rewrite(storage: Storage, path: str, data: bytes) -> None:
@@ -294,7 +294,7 @@ def test_a_manifest_of_another_version_kind_or_key_is_refused(
     storage: Storage, spec: TableSpec, change: dict[str, object]
 ) -> None:
     fields = {**json.loads(storage.read("t/manifest.json")), **change}
-    rewrite(storage, "t/manifest.json", canonical_json(fields))
+    rewrite(storage, "t/manifest.json", seal(fields))
     with pytest.raises(BadArtifact, match=r"t/manifest\.json: must"):
         DenseTable.open(storage, "t")
 

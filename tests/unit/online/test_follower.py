@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import logging
 import weakref
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import BadArtifact
+from engine.manifest import seal
 from engine.registry import ModelRegistry, Registry
 from online.follower import Follower
 from online.holder import Holder
@@ -98,8 +100,8 @@ def test_record_that_cannot_be_read_is_never_skipped(stage: Stage) -> None:
     record.write_bytes(record.read_bytes()[:20])
     stage.follower.poll()
     assert (stage.release, counts(stage.holder)) == (1, (0, 1, True))
-    good = stage.file("labels/production/00000001.json").read_bytes()
-    stage.file("labels/production/00000003.json").write_bytes(good.replace(b'"number":1', b'"number":3'))
+    good = json.loads(stage.file("labels/production/00000001.json").read_bytes())
+    stage.file("labels/production/00000003.json").write_bytes(seal({**good, "number": 3}))
     stage.follower.poll()
     assert (stage.release, counts(stage.holder)) == (1, (0, 1, False))
     stage.move(2)
