@@ -34,20 +34,24 @@ def measure(command: str, *, rows: int, repeats: int, spark: bool) -> list[Resul
     """Precompute about ``rows`` rows by each runner and by bare LiteRT in turn, and a tenth of them for the memory."""
     local_runner = open_runner("local", workers=PROCESSES)
     spark_runner = open_runner("spark", workers=PROCESSES) if spark else None
-    small = compute(local_runner, rows // _GROWTH)
     if spark_runner:  # the session's workers start with its first job
         compute(spark_runner, _WARM_UP_ROWS)
-    over_bare, over_local, peaks = [], [], [small.peak_bytes]
+    small = [compute(runner, rows // _GROWTH) for runner in (local_runner, spark_runner) if runner]
+    over_bare: list[float] = []
+    over_local: list[float] = []
+    peaks = [run.peak_bytes for run in small]
+    growth = 0.0
     for _ in range(repeats):
         local = compute(local_runner, rows)
         over_bare.append(bare_seconds(local.rows, processes=PROCESSES) / local.seconds)
         peaks.append(local.peak_bytes)
+        growth = max(growth, local.peak_bytes / small[0].peak_bytes)
         if spark_runner:
             by_spark = compute(spark_runner, rows)
             over_local.append(local.seconds / by_spark.seconds)
             peaks.append(by_spark.peak_bytes)
-        print(f"  local {local.rows / local.seconds / 1e6:.2f} M rows/s; of bare {over_bare}; of local {over_local}")
-    growth = max(peaks[1:]) / small.peak_bytes
+            growth = max(growth, by_spark.peak_bytes / small[1].peak_bytes)
+        print(f"  local {local.rows / local.seconds / 1e6:.2f} M rows/s, {over_bare[-1]:.2f} of bare LiteRT")
     results = [
         Result(
             bar=f"precompute, local runner, of {PROCESSES} bare LiteRT processes",
