@@ -100,6 +100,12 @@ class Predictor:
                     f"got {spec.bundle}, {spec.variant}, {spec.codec}. Precompute it again"
                 )
                 raise BadArtifact(message)
+            if spec.rows != bundle.space.size:
+                message = (
+                    f"table {release.table} must have {bundle.space.size} rows, one for each of the space; "
+                    f"got {spec.rows}. Precompute it again"
+                )
+                raise BadArtifact(message)
         return cls(release, bundle, runtime, table, numeric_class=numeric_class)
 
     def predict_row(self, row: Mapping[str, object]) -> Answer:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from crc32c import crc32c
 
 from engine.codec import Codec, Values, codec_from_json
-from engine.errors import BadArtifact
+from engine.errors import BadArtifact, NotFound
 from engine.manifest import canonical_json, parse_manifest, sha256
 from engine.shard import ShardLayout, read_checksums, read_layout, rows_per_block
 from engine.storage import Storage
@@ -214,8 +214,13 @@ class DenseTable:
 
 
 def _copy_shard(storage: Storage, path: str, wanted: ShardLayout, target: BinaryIO) -> npt.NDArray[np.uint32]:
+    try:
+        size_bytes = storage.size(path)
+    except NotFound as error:
+        message = f"{path}: must be there, since its table has a manifest; got no such file. Restore it"
+        raise BadArtifact(message) from error
     with storage.open(path) as source:
-        found = read_layout(source, storage.size(path), where=path)
+        found = read_layout(source, size_bytes, where=path)
         if found != wanted:
             message = f"{path}: must be the shard {wanted}; got {found}. The table mixes builds: precompute it again"
             raise BadArtifact(message)

@@ -11,10 +11,11 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain
 
 from engine.bundle import Bundle
 from engine.codec import CODECS, codec_named
-from engine.errors import BadArtifact, BadSettings, NotFound, Refused
+from engine.errors import BadArtifact, BadSettings, ForetableError, NotFound, Refused
 from engine.label import LabelRecord
 from engine.manifest import now_text
 from engine.predictor import Predictor
@@ -85,11 +86,11 @@ def publish(
     models = registry.model(settings.model)
     label = models.label(settings.label)
     before = label.head()
-    production = models.bundle(models.release(before.release).bundle) if before else None
+    production, unreadable = _production(models, before)
     release = _candidate_release(models, settings)
     predictor = Predictor.load(models, release)
     checks = []
-    for check in run_gate(Candidate(models, predictor, production, sample_rows=settings.sample_rows)):
+    for check in chain(unreadable, run_gate(Candidate(models, predictor, production, settings.sample_rows))):
         report(check)
         checks.append(check)
     failed = [check for check in checks if not check.passed]
@@ -103,6 +104,16 @@ def publish(
     if failed:
         reason = f"{reason}; gate overridden: {settings.override}"
     return Published(release, label.move(release.number, after=before, reason=reason), checks)
+
+
+def _production(models: ModelRegistry, record: LabelRecord | None) -> tuple[Bundle | None, list[Check]]:
+    """Return what a label serves now; where that is damaged, a failed check that an override can pass."""
+    if record is None:
+        return None, []
+    try:
+        return models.bundle(models.release(record.release).bundle), []
+    except ForetableError as error:
+        return None, [Check("production", passed=False, figure=str(error), limit="readable, to compare with")]
 
 
 def _candidate_release(models: ModelRegistry, settings: PublishSettings) -> Release:

@@ -489,3 +489,15 @@ def test_a_later_format_version_is_refused(root: Path, kind: str) -> None:
     ended = foretable("predict", FINITE_NAME, "--registry", str(root), "city=Zürich", "plan=pro", "age=33", "size=1")
     assert (ended.code, ended.out) == (65, "")
     assert "format version 1; got 2. It was written by another foretable: upgrade this one" in ended.err
+
+
+def test_a_damaged_production_is_a_failed_check_that_an_override_passes(root: Path) -> None:
+    """What is damaged must not keep its replacement out."""
+    before = production(root)
+    assert before is not None
+    served = models_of(root).release(before).bundle
+    bundle = write_candidate(root, time=LATER)
+    table_of(root, bundle)
+    (root / FINITE_NAME / "bundles" / served / "manifest.json").write_bytes(b"{}")
+    assert "must be a bundle manifest" in refused_by(root, "production", bundle=bundle)
+    assert gate(root, bundle=bundle, override="its bundle is damaged").release.number == before + 1
