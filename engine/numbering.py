@@ -69,7 +69,7 @@ class Numbering:
             return digits
         for row, size, stride in zip(digits, self.sizes, self.strides, strict=True):
             first, last = start // stride, (stop - 1) // stride
-            changing = (np.arange(first, last + 1, dtype=np.int64) % size).astype(np.int32)
+            changing = _turning(first % size, size, last - first + 1)
             if stride == 1:
                 row[:] = changing
                 continue
@@ -83,3 +83,11 @@ class Numbering:
         """Return the encoded rows of any ordinals within the space, int64 of shape (n,)."""
         digits = [(ordinals // stride) % size for stride, size in zip(self.strides, self.sizes, strict=True)]
         return Inputs(np.array(digits, np.int32), np.empty((0, len(ordinals)), np.float32))
+
+
+def _turning(first: int, size: int, count: int) -> npt.NDArray[np.int32]:
+    """Return ``count`` digits from ``first`` on, 0 after ``size - 1``: divided once a turn and not once a digit."""
+    if first + count <= size:
+        return np.arange(first, first + count, dtype=np.int32)
+    turn = np.arange(first, first + size, dtype=np.int32) % np.int32(size)
+    return np.tile(turn, -(-count // size))[:count]
