@@ -78,7 +78,7 @@ def computed_anew(models: ModelRegistry, predictor: Predictor, runner: str, rows
     """Precompute the release's table by a runner in a registry of its own; return what its shards hold.
 
     Raises:
-        EngineBug: a shard's digest is not that of the published one.
+        EngineBug: the table is not the one that was published.
     """
     release = predictor.release
     with tempfile.TemporaryDirectory() as folder:
