@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import Any, ClassVar
 
 import pyarrow as pa
 
-from engine.errors import BadSettings
+from engine.errors import BadSettings, ForetableError
 from engine.limits import GateLimits
 from engine.output import Output, OutputSchema
 from engine.space import FeatureSpace
@@ -84,7 +85,7 @@ def load_definition(path: str) -> Definition:
     """Import a definition from a Python file that has a module-level ``definition``.
 
     Raises:
-        BadSettings: there is no such file, or it has no ``Definition`` of that name.
+        BadSettings: there is no such file, it cannot be imported, or it has no ``Definition`` of that name.
     """
     file = Path(path)
     if not file.is_file():
@@ -101,11 +102,22 @@ def load_definition(path: str) -> Definition:
     sys.modules[spec.name] = module  # a dataclass and a layer look their module up by its name
     try:
         spec.loader.exec_module(module)
-    except BaseException:
+    except BaseException as error:
         del sys.modules[spec.name]
-        raise
+        if isinstance(error, (ForetableError, KeyboardInterrupt, SystemExit)):
+            raise
+        message = (
+            f"{path}: must be Python that can be imported; got {type(error).__name__}: {error}{_place(error, file)}"
+        )
+        raise BadSettings(message) from error
     found = getattr(module, "definition", None)
     if not isinstance(found, Definition):
         message = f"{path}: must set `definition` to a Definition; got {type(found).__name__}"
         raise BadSettings(message)
     return found
+
+
+def _place(error: BaseException, file: Path) -> str:
+    """Return the line of the definition at which an import failed, as a text to append."""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == file]
+    return f" (line {lines[-1]})" if lines else ""

@@ -59,12 +59,18 @@ class Predictor:
             NotFound: there is no such model, label or release.
             BadArtifact: a file is damaged.
         """
-        models = Registry(registry).model(model)
+        found = Registry(registry)
+        models = found.model(model)
+        if model not in (known := found.models()):
+            message = (
+                f"model in {found.url} must be one of {', '.join(known) or 'none yet: train first'}; got {model!r}"
+            )
+            raise NotFound(message)
         if release is None:
             head = models.label(label).head()
             if head is None:
-                known = ", ".join(models.labels()) or "none yet: publish first"
-                message = f"label of model {model!r} in {models.storage.url} must be one of {known}; got {label!r}"
+                labels = ", ".join(models.labels()) or "none yet: publish first"
+                message = f"label of model {model!r} in {models.storage.url} must be one of {labels}; got {label!r}"
                 raise NotFound(message)
             release = head.release
         return cls.load(models, models.release(release), threads=threads)

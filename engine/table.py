@@ -116,7 +116,7 @@ class DenseTable:
         self._checksums = checksums
         self._map = mmap.mmap(file.fileno(), self.size_bytes, prot=mmap.PROT_READ)
         self._codes = np.frombuffer(self._map, layout.dtype).reshape(spec.rows, spec.width)
-        self._unpack = struct.Struct(f"<{spec.width}{'f' if layout.dtype.kind == 'f' else 'B'}").unpack_from
+        self._unpack = struct.Struct(f"<{spec.width}{layout.dtype.char}").unpack_from
         self._decode_row = self.codec.decode_row
         self._state = bytearray(len(checksums))
         self._states = np.frombuffer(self._state, np.uint8)

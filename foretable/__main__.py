@@ -19,7 +19,7 @@ _COMMANDS = {
     "verify": ("jobs.verify", "check every digest and block of the releases"),
     "demo": ("examples.flights.demo", "run the whole way on real flights, and show it"),
 }
-_USAGE = 64
+_USAGE, _INTERRUPTED = 64, 130
 
 _HELP = f"""foretable {foretable.__version__}: precompute what you can, infer the rest.
 
@@ -53,8 +53,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     if command not in _COMMANDS:
         print(f"foretable: command must be one of {', '.join(_COMMANDS)}; got {command!r}", file=sys.stderr)
         return _USAGE
-    module = importlib.import_module(_COMMANDS[command][0])
-    return int(module.main(arguments[1:]))
+    try:
+        module = importlib.import_module(_COMMANDS[command][0])
+        return int(module.main(arguments[1:]))
+    except KeyboardInterrupt:  # while the command was still being imported
+        print(f"foretable {command}: interrupted", file=sys.stderr)
+        return _INTERRUPTED
 
 
 if __name__ == "__main__":

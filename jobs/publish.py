@@ -137,6 +137,9 @@ def _table_key(
     if settings.table == NO_TABLE:
         return None
     if settings.table:
+        if settings.table not in (known := models.tables()):
+            message = f"table of {models.name!r} must be one of {', '.join(known) or NO_TABLE}; got {settings.table!r}"
+            raise NotFound(message)
         return settings.table
     wanted = (bundle.identity, settings.variant, codec)
     found: list[tuple[str, str]] = []

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import threading
 import zipimport
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -42,7 +41,7 @@ class SparkRunner:
             builder = builder.master(master)
         elif not SparkContext._active_spark_context and "PYSPARK_GATEWAY_PORT" not in os.environ:
             builder = _laptop(builder, cores)  # neither a session nor spark-submit has chosen a master
-        self._context = builder.getOrCreate().sparkContext
+        self._context = _start(builder)
 
     def run(self, task: Task[R], splits: Sequence[int], advance: Callable[[int], object]) -> list[R]:
         """Run all splits; see ``jobs.runner.Runner``."""
@@ -55,8 +54,7 @@ class SparkRunner:
         watcher = threading.Thread(target=self._watch, args=(group, len(splits), advance, finished), daemon=True)
         watcher.start()
         try:
-            with _interruptible():
-                outcomes: list[Any] = self._context.parallelize(splits, len(splits)).map(_Guarded(task)).collect()
+            outcomes: list[Any] = self._context.parallelize(splits, len(splits)).map(_Guarded(task)).collect()
         except Py4JJavaError as error:
             message = f"Spark gave the job up: {_cause(str(error.java_exception))}. Finished shards are kept: run again"
             raise Unavailable(message) from error
@@ -115,17 +113,14 @@ def _keep_archives() -> None:
         zipimport.zipimporter.invalidate_caches = lambda _: None  # type: ignore[assignment,method-assign]
 
 
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Let Ctrl-C end the wait for a job: pyspark's handler talks to the JVM in the middle of an answer, and breaks."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
+def _start(builder: SparkSession.Builder) -> SparkContext:
+    """Start a session, or take the one that is there, from a thread of its own.
+
+    On the main thread pyspark would handle Ctrl-C itself, by a call to the JVM in the middle of an answer. Here a
+    Ctrl-C waits until the JVM is up (the pool is left only then): one that outlives its driver's start stays for ever.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(builder.getOrCreate).result().sparkContext
 
 
 def _laptop(builder: SparkSession.Builder, cores: int) -> SparkSession.Builder:

@@ -58,7 +58,7 @@ def content(folder: Path) -> dict[str, bytes]:
     """All that a table is, less the time of its manifest."""
     found = {path.name: path.read_bytes() for path in folder.iterdir()}
     manifest = json.loads(found.pop("manifest.json"))
-    del manifest["time"]
+    del manifest["time"], manifest["sha256"]  # the seal covers the time
     return {**found, "manifest.json": json.dumps(manifest).encode()}
 
 
@@ -354,3 +354,17 @@ def test_spark_submit_gives_the_same_bytes(java_home: str, tmp_path: Path, undis
     fields = json.loads(ended.out.splitlines()[-1])
     assert (fields["computed_rows"], fields["runner"]) == (ROWS, "spark")
     assert content(table_folder(tmp_path)) == undisturbed
+
+
+@pytest.mark.spark
+def test_an_interrupt_while_spark_starts_leaves_no_jvm(tmp_path: Path) -> None:
+    write_candidate(tmp_path)
+    marker = {"TEST_MARKER": str(tmp_path)}
+    command = ("precompute", FINITE_NAME, "--registry", str(tmp_path), "--runner", "spark")
+    driver = start(str(BIN / "foretable"), *command, environment=marker)
+    wait_until(lambda: len(processes_of(str(tmp_path))) > 1, what="the JVM is starting")
+    driver.send_signal(signal.SIGINT)
+    ended = finish(driver)
+    assert ended.code == 130, ended.err
+    assert "Traceback" not in ended.err
+    wait_until(lambda: not processes_of(str(tmp_path)), what="the JVM is gone", timeout_s=30)

@@ -72,10 +72,11 @@ def test_a_file_without_a_definition_is_refused(folder: Path, text: str) -> None
         load_definition(str(folder / "empty.py"))
 
 
-def test_an_error_of_the_definition_is_shown_as_it_is(folder: Path) -> None:
+def test_a_broken_definition_leaves_no_module(folder: Path) -> None:
     (folder / "broken.py").write_text("1 / 0")
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(BadSettings) as caught:
         load_definition(str(folder / "broken.py"))
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
     assert "foretable_definition_broken" not in sys.modules
 
 
@@ -85,3 +86,18 @@ def test_limits_go_there_and_back() -> None:
     assert GateLimits.from_json({}) == GateLimits()
     with pytest.raises(BadArtifact, match="Upgrade foretable"):
         GateLimits.from_json({"mood": 1})
+
+
+@pytest.mark.parametrize(
+    "source, said",
+    [
+        ("x = (\n", r"SyntaxError: .*\(definition.py, line 1\)"),
+        ("\nimport a_module_that_is_nowhere\n", r"ModuleNotFoundError: .*a_module_that_is_nowhere.* \(line 2\)"),
+        ("\n\n1 / 0\n", r"ZeroDivisionError: division by zero \(line 3\)"),
+    ],
+)
+def test_a_file_that_cannot_be_imported_is_refused_with_its_line(tmp_path: Path, source: str, said: str) -> None:
+    file = tmp_path / "definition.py"
+    file.write_text(source)
+    with pytest.raises(BadSettings, match=said):
+        load_definition(str(file))

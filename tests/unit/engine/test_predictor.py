@@ -232,7 +232,7 @@ def test_a_release_is_opened_by_label_or_number(published: Published) -> None:
     assert Predictor.open(published.url, "synthetic", release=1).release == published.release
     with pytest.raises(NotFound, match="must be one of production; got 'staging'"):
         Predictor.open(published.url, "synthetic", label="staging")
-    with pytest.raises(NotFound, match="must be one of none yet: publish first; got 'production'"):
+    with pytest.raises(NotFound, match="must be one of synthetic; got 'nothing'"):
         Predictor.open(published.url, "nothing")
     with pytest.raises(NotFound, match="must be one of 1; got 2"):
         Predictor.open(published.url, "synthetic", release=2)
