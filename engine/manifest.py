@@ -5,12 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from pathlib import Path
 from typing import Any
 
 from engine.errors import BadArtifact
 
-_CHUNK_BYTES = 1 << 20
 _SEAL = "sha256"
 
 
@@ -22,28 +20,6 @@ def canonical_json(value: object) -> bytes:
 def sha256(data: bytes) -> str:
     """Return the SHA-256 of bytes, as hex."""
     return hashlib.sha256(data).hexdigest()
-
-
-def file_entry(path: Path) -> dict[str, Any]:
-    """Return what a manifest says of a file: its size in bytes and its SHA-256."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            digest.update(chunk)
-    return {"size_bytes": path.stat().st_size, "sha256": digest.hexdigest()}
-
-
-def check_file(path: Path, entry: dict[str, Any], *, where: str) -> None:
-    """Hold a file against its manifest entry.
-
-    Raises:
-        BadArtifact: the size or the digest differs.
-    """
-    found = file_entry(path)
-    for key, word in (("size_bytes", "bytes long"), ("sha256", "the SHA-256")):
-        if found[key] != entry[key]:
-            message = f"{where}: must be {entry[key]} ({word}); got {found[key]}. Copy or build it again"
-            raise BadArtifact(message)
 
 
 def parse_manifest(data: bytes, *, kind: str, version: int, where: str) -> dict[str, Any]:

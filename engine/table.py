@@ -7,7 +7,7 @@ import mmap
 import struct
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -186,11 +186,6 @@ class DenseTable:
             self._check(block)
             progress(1)
         return self.corrupt_blocks
-
-    def iter_codes(self, batch_rows: int = 1 << 16) -> Iterator[npt.NDArray[Any]]:
-        """Yield all codes in ordinal order, in arrays of shape (n, width); they are views of the map."""
-        for start in range(0, self.spec.rows, batch_rows):
-            yield self._codes[start : start + batch_rows]
 
     def _check(self, block: int) -> bool:
         """Hold a block against its checksum and remember the finding; return whether it is good."""

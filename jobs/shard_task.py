@@ -125,15 +125,15 @@ def check_shard(storage: Storage, path: str, number: int, wanted: ShardLayout) -
     return ShardDone(number, found.size_bytes, file.digest.hexdigest())
 
 
-def digest_shard(storage: Storage, path: str, number: int) -> ShardDone:
-    """Read a shard that is there and say what it is."""
+def digest_file(storage: Storage, path: str) -> tuple[int, str]:
+    """Read a file that is there; return its size in bytes and its SHA-256, as hex."""
     digest = hashlib.sha256()
     size_bytes = 0
     with storage.open(path) as file:
         while chunk := file.read(1 << 20):
             digest.update(chunk)
             size_bytes += len(chunk)
-    return ShardDone(number, size_bytes, digest.hexdigest())
+    return size_bytes, digest.hexdigest()
 
 
 @functools.lru_cache(maxsize=1)

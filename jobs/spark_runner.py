@@ -48,13 +48,12 @@ class SparkRunner:
         if not splits:
             return []
         group = f"foretable-{id(task)}"
-        self._context.setJobGroup(group, f"foretable: {len(splits)} splits")
         self._seen = 0  # finished splits that were reported
         finished = threading.Event()
         watcher = threading.Thread(target=self._watch, args=(group, len(splits), advance, finished), daemon=True)
         watcher.start()
         try:
-            outcomes: list[Any] = self._context.parallelize(splits, len(splits)).map(_Guarded(task)).collect()
+            outcomes = self._collect(group, task, splits)
         except Py4JJavaError as error:
             message = f"Spark gave the job up: {_cause(str(error.java_exception))}. Finished shards are kept: run again"
             raise Unavailable(message) from error
@@ -69,6 +68,20 @@ class SparkRunner:
             if isinstance(outcome, ForetableError):
                 raise outcome
         return outcomes
+
+    def _collect(self, group: str, task: Task[R], splits: Sequence[int]) -> list[Any]:
+        """Run the job on a thread of its own: a Ctrl-C must not fall into the middle of an answer of the JVM."""
+
+        def job() -> list[Any]:
+            self._context.setJobGroup(group, f"foretable: {len(splits)} splits")
+            return list(self._context.parallelize(splits, len(splits)).map(_Guarded(task)).collect())
+
+        with ThreadPoolExecutor(1) as pool:
+            try:
+                return pool.submit(job).result()
+            except KeyboardInterrupt:
+                self._context.cancelJobGroup(group)
+                raise
 
     def _watch(self, group: str, total: int, advance: Callable[[int], object], finished: threading.Event) -> None:
         """Report finished tasks until the job ends."""

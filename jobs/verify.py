@@ -15,7 +15,7 @@ from engine.registry import ModelRegistry, Registry
 from engine.table import read_table_manifest
 from jobs.program import Parser, Result, add_common, positive, run
 from jobs.progress import progress_bar
-from jobs.shard_task import digest_shard
+from jobs.shard_task import digest_file
 
 
 def parser() -> Parser:
@@ -66,11 +66,11 @@ def _table_damage(models: ModelRegistry, key: str, number: int, *, quiet: bool) 
     folder = models.table_path(key)
     files = read_table_manifest(models.storage, folder)["files"]
     with progress_bar(len(files), "shards", f"release {number}: digests", quiet=quiet) as bar:
-        for place, (name, entry) in enumerate(files.items()):
-            found = digest_shard(models.storage, f"{folder}/{name}", place)
+        for name, entry in files.items():
+            _, found = digest_file(models.storage, f"{folder}/{name}")
             bar.update(1)
-            if found.sha256 != entry["sha256"]:
-                yield f"{folder}/{name}: must have SHA-256 {entry['sha256'][:16]}…; got {found.sha256[:16]}…"
+            if found != entry["sha256"]:
+                yield f"{folder}/{name}: must have SHA-256 {entry['sha256'][:16]}…; got {found[:16]}…"
 
 
 def _corrupt_blocks(predictor: Predictor, number: int, *, quiet: bool) -> int:

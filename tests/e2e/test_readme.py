@@ -20,7 +20,8 @@ pytestmark = [pytest.mark.tensorflow, pytest.mark.spark, pytest.mark.timeout(600
 
 
 def _blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    fenced = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    return [block for found, block in fenced if found == language]
 
 
 def _steps() -> list[str]:
