@@ -12,7 +12,7 @@ import numpy.typing as npt
 from engine.bundle import Bundle, BundleContents
 from engine.codec import Codes, codec_from_json
 from engine.histogram import response_histogram
-from engine.manifest import file_entry, new_manifest, now_text, seal
+from engine.manifest import new_manifest, now_text, seal, sha256
 from engine.registry import ModelRegistry, Registry
 from engine.runtime import Runtime
 from engine.shard import write_shard
@@ -70,7 +70,10 @@ def build_table(root: Path, bundle: str, *, change: Change | None = None, rows: 
     for number in range(spec.shards):
         with (folder / spec.shard_name(number)).open("xb") as file:
             write_shard(file, spec.layout(number), [_codes(found, spec, number, change)])
-    files = {path.name: file_entry(path) for path in sorted(folder.iterdir())}
+    files = {
+        path.name: {"size_bytes": path.stat().st_size, "sha256": sha256(path.read_bytes())}
+        for path in sorted(folder.iterdir())
+    }
     manifest = new_manifest(KIND, VERSION, key=spec.key, spec=asdict(spec), files=files, time=now_text())
     (folder / "manifest.json").write_bytes(seal(manifest))
     return spec.key

@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.errors import BadArtifact
-from engine.manifest import canonical_json, check_file, file_entry, new_manifest, now_text, parse_manifest, seal, sha256
+from engine.manifest import canonical_json, new_manifest, now_text, parse_manifest, seal, sha256
 
 JSON: st.SearchStrategy[object] = st.recursive(
     st.none()
@@ -81,23 +80,6 @@ def test_what_is_no_json_is_refused(data: bytes) -> None:
 def test_another_kind_is_refused(data: bytes) -> None:
     with pytest.raises(BadArtifact, match=r"^a/b: must be a table manifest; got format"):
         parse_manifest(data, kind="table", version=1, where="a/b")
-
-
-def test_a_file_is_held_to_its_entry(tmp_path: Path) -> None:
-    path = tmp_path / "file"
-    path.write_bytes(b"abc")
-    entry = file_entry(path)
-    assert entry == {
-        "size_bytes": 3,
-        "sha256": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
-    }
-    check_file(path, entry, where="x")
-    path.write_bytes(b"abd")
-    with pytest.raises(BadArtifact, match=r"^x: must be ba78\w+ \(the SHA-256\); got a52d"):
-        check_file(path, entry, where="x")
-    path.write_bytes(b"ab")
-    with pytest.raises(BadArtifact, match=r"^x: must be 3 \(bytes long\); got 2\."):
-        check_file(path, entry, where="x")
 
 
 def test_times_are_utc_to_the_second() -> None:

@@ -303,12 +303,6 @@ def test_the_manifest_is_read_alone(storage: Storage, spec: TableSpec) -> None:
     assert read_table_manifest(storage, "t")["spec"] == spec.__dict__
 
 
-def test_codes_come_in_order(storage: Storage, spec: TableSpec) -> None:
-    codes = list(DenseTable.open(storage, "t").iter_codes(7000))
-    assert [len(part) for part in codes] == [7000] * 7 + [1000]
-    assert np.concatenate(codes).tobytes() == codec_from_json(spec.codec).encode(answers(spec.rows)).tobytes()
-
-
 def test_the_key_stays_what_it_was() -> None:
     # Written down once: if it changes, no published table is found any more.
     assert spec_of("float32").key == "b95ef99ff6781dce8e17394ae2785c83"
