@@ -114,6 +114,10 @@ class FeatureSpace:
         index = self._finite().digits(start, stop)
         return Inputs(index, np.empty((0, stop - start), np.float32))
 
+    def inputs_at(self, ordinals: npt.NDArray[np.int64]) -> Inputs:
+        """Return the encoded rows of any ordinals within the space, int64 of shape (n,)."""
+        return self._finite().inputs(ordinals)
+
     def row(self, ordinal: int) -> dict[str, str | float]:
         """Return raw values that encode to an ordinal."""
         digits = self._finite().digits(ordinal, ordinal + 1)[:, 0]
