@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import chain
 
 from engine.bundle import Bundle
@@ -99,7 +99,7 @@ def publish(
         message = f"the gate refused bundle {release.bundle}: {listed}. {settings.label!r} stays where it is"
         raise Refused(message)
     findings = [asdict(check) for check in checks]
-    release = models.create_release(Release(**{**release.__dict__, "gate": findings}))
+    release = models.create_release(replace(release, gate=findings))
     reason = settings.reason or "published"
     if failed:
         reason = f"{reason}; gate overridden: {settings.override}"

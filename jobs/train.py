@@ -111,7 +111,14 @@ def train(registry: Registry, job: TrainJob, report: Callable[[str], object] = l
     for part, rows in parts.items():
         if rows.dropped:
             report(f"{part}: left out {rows.dropped:,} bad rows of {rows.dropped + len(rows):,}, e.g. {rows.fault}")
-    trainer = _trainer(models, definition, job, name, settings, parts["train"])
+    this_run = Run(
+        storage=models.storage,
+        folder=models.run_path(name),
+        identity=_identity(definition, settings, parts["train"]),
+        definition=sha256(Path(job.definition).read_bytes()),
+        settings=settings,
+    )
+    trainer = Trainer(_build(definition, settings.seed), definition.space, definition.schema, this_run)
     if job.resume:
         done = trainer.resume()
         report(f"run {name}: resumed after epoch {done}" if done else f"run {name}: no checkpoint yet; starts anew")
@@ -123,8 +130,8 @@ def train(registry: Registry, job: TrainJob, report: Callable[[str], object] = l
         )
     origin = {
         "run": name,
-        "definition": {"file": Path(job.definition).name, "sha256": _file_digest(job.definition)},
-        "data": {"source": job.data, "rows": len(parts["train"]), "sha256": data_digest(parts["train"])},
+        "definition": {"file": Path(job.definition).name, "sha256": this_run.definition},
+        "data": {"source": job.data, "rows": len(parts["train"]), "sha256": this_run.identity.data},
         "settings": asdict(settings),
         "history": trainer.history,
         "best_epoch": trainer.best_epoch,
@@ -175,34 +182,28 @@ def export(definition: Definition, model: Any, holdout: LabelledRows, origin: di
     )
 
 
-def _trainer(
-    models: ModelRegistry, definition: Definition, job: TrainJob, name: str, settings: TrainSettings, rows: LabelledRows
-) -> Trainer:
-    """Build the model from the seed."""
+def _build(definition: Definition, seed: int) -> Any:  # a keras.Model
+    """Build the model from the seed, and hold it against the definition."""
     try:
         import keras
     except ImportError as error:
         message = "training needs TensorFlow and Keras, which are not installed: pip install 'foretable[train]'"
         raise BadSettings(message) from error
     keras.utils.clear_session()  # layers are numbered from the start again: a checkpoint knows variables by name
-    keras.utils.set_random_seed(settings.seed)
+    keras.utils.set_random_seed(seed)
     model = definition.build()
     check_signature(model, definition.space, definition.schema)
-    identity = Identity(
+    return model
+
+
+def _identity(definition: Definition, settings: TrainSettings, rows: LabelledRows) -> Identity:
+    return Identity(
         space=definition.space.fingerprint,
         outputs=sha256(canonical_json(definition.schema.to_json())),
         data=data_digest(rows),
         batch_rows=settings.batch_rows,
         seed=settings.seed,
     )
-    run = Run(
-        storage=models.storage,
-        folder=models.run_path(name),
-        identity=identity,
-        definition=_file_digest(job.definition),
-        settings=settings,
-    )
-    return Trainer(model, definition.space, definition.schema, run)
 
 
 def _settings(definition: Definition, job: TrainJob) -> TrainSettings:
@@ -241,10 +242,6 @@ def _run_name(models: ModelRegistry, job: TrainJob) -> str:
         message = f"run {job.run!r} of model {models.name!r} exists: add --resume to go on, or choose another --run"
         raise BadSettings(message)
     return job.run
-
-
-def _file_digest(path: str) -> str:
-    return sha256(Path(path).read_bytes())
 
 
 def _json_value(value: object) -> object:

@@ -191,13 +191,16 @@ class Trainer:
         return [*self.model.variables, *self.model.optimizer.variables]
 
     def _keep(self, epoch: int, loss: float, validation_loss: float) -> bool:
+        """Write the epoch's checkpoint; return whether it is the best so far."""
         before = self._checkpoint
-        best = before is None or validation_loss < before.best_loss
+        best_epoch, best_loss = epoch, validation_loss
+        if before is not None and before.best_loss <= validation_loss:
+            best_epoch, best_loss = before.best_epoch, before.best_loss
         variables = self._variables()
         self._checkpoint = Checkpoint(
             epoch=epoch,
-            best_epoch=epoch if best or before is None else before.best_epoch,
-            best_loss=validation_loss if best or before is None else before.best_loss,
+            best_epoch=best_epoch,
+            best_loss=best_loss,
             history=[*self.history, {"epoch": epoch, "loss": loss, "validation_loss": validation_loss}],
             identity=self._run.identity,
             definition=self._run.definition,
@@ -205,7 +208,7 @@ class Trainer:
             arrays=[variable.numpy() for variable in variables],
         )
         write_checkpoint(self._run.storage, self._run.folder, self._checkpoint)
-        return best
+        return best_epoch == epoch
 
     def _restore(self, checkpoint: Checkpoint) -> None:
         variables = self._variables()
