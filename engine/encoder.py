@@ -267,20 +267,19 @@ def _python_value(scalar: pa.Scalar) -> object:
 def _gather(
     indices: pa.Array, entries: npt.NDArray[np.int32], entry_errors: Errors, encoder: CategoricalEncoder
 ) -> tuple[npt.NDArray[np.int32], Errors]:
-    """Spread encoded dictionary entries over the rows that use them; a null row is ``one(None)``."""
-    nulls = indices.is_null().to_numpy(zero_copy_only=False) if indices.null_count else np.zeros(len(indices), bool)
-    places = (indices.fill_null(0) if indices.null_count else indices).to_numpy(zero_copy_only=False)
-    codes = entries[places] if len(entries) else np.zeros(len(indices), np.int32)
-    errors: Errors = {}
-    if nulls.any():
-        (null_code,), null_errors = encode_each(encoder, [None])
-        codes[nulls] = null_code
-        errors.update({row: null_errors[0] for row in np.flatnonzero(nulls).tolist() if null_errors})
-    if entry_errors:
-        bad = np.zeros(len(entries), bool)
-        bad[list(entry_errors)] = True
-        errors.update({row: entry_errors[int(places[row])] for row in np.flatnonzero(bad[places] & ~nulls).tolist()})
-    return codes, errors
+    """Spread encoded dictionary entries over the rows that use them; null rows use one entry more, ``one(None)``."""
+    if indices.null_count:
+        null = len(entries)
+        null_code, null_errors = encode_each(encoder, [None])
+        entries = np.concatenate([entries, null_code])
+        entry_errors = {**entry_errors, null: null_errors[0]}
+        indices = indices.cast(pa.int64()).fill_null(null)  # an int8 may have no room for one more
+    places = indices.to_numpy(zero_copy_only=False)
+    if not entry_errors:
+        return entries[places], {}
+    bad = np.zeros(len(entries), bool)
+    bad[list(entry_errors)] = True
+    return entries[places], {int(row): entry_errors[int(places[row])] for row in np.flatnonzero(bad[places])}
 
 
 def _float64(column: pa.Array) -> npt.NDArray[np.float64]:
@@ -304,8 +303,5 @@ def _is_integer(text: str) -> bool:
 
 
 def _fits(value: int, kind: pa.DataType) -> bool:
-    bits = int(kind.bit_width)
-    low, high = (
-        (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if pa.types.is_signed_integer(kind) else (0, (1 << bits) - 1)
-    )
-    return low <= value <= high
+    limits = np.iinfo(kind.to_pandas_dtype())  # numpy's type, with or without pandas
+    return bool(limits.min <= value <= limits.max)
