@@ -12,7 +12,7 @@ from engine.answer import Answer, Answers, Source
 from engine.bundle import Bundle
 from engine.codec import Codec, codec_from_json
 from engine.encoded import Encoded
-from engine.errors import BadArtifact, InvalidInput, NotFound
+from engine.errors import BadArtifact, InvalidInput
 from engine.inputs import Inputs
 from engine.registry import ModelRegistry, Registry
 from engine.release import Release
@@ -59,20 +59,9 @@ class Predictor:
             NotFound: there is no such model, label or release.
             BadArtifact: a file is damaged.
         """
-        found = Registry(registry)
-        models = found.model(model)
-        if model not in (known := found.models()):
-            message = (
-                f"model in {found.url} must be one of {', '.join(known) or 'none yet: train first'}; got {model!r}"
-            )
-            raise NotFound(message)
+        models = Registry(registry).existing_model(model)
         if release is None:
-            head = models.label(label).head()
-            if head is None:
-                labels = ", ".join(models.labels()) or "none yet: publish first"
-                message = f"label of model {model!r} in {models.storage.url} must be one of {labels}; got {label!r}"
-                raise NotFound(message)
-            release = head.release
+            release = models.head(label).release
         return cls.load(models, models.release(release), threads=threads)
 
     @classmethod

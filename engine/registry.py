@@ -9,7 +9,7 @@ import re
 
 from engine.bundle import Bundle, BundleContents, write_bundle
 from engine.errors import BadSettings, NotFound
-from engine.label import Label
+from engine.label import Label, LabelRecord
 from engine.release import Release, create_release, read_release
 from engine.storage import Storage, open_storage
 
@@ -31,6 +31,20 @@ class Registry:
     def model(self, name: str) -> ModelRegistry:
         """Return one model's part, which need not exist yet."""
         return ModelRegistry(self.storage, name)
+
+    def existing_model(self, name: str) -> ModelRegistry:
+        """Return the part of a model that has something stored.
+
+        Raises:
+            NotFound: it has nothing; the message lists the models that have.
+        """
+        model = self.model(name)
+        known = self.models()
+        if name not in known:
+            listed = ", ".join(known) or "none yet: train first"
+            message = f"model in {self.url} must be one of {listed}; got {name!r}"
+            raise NotFound(message)
+        return model
 
 
 class ModelRegistry:
@@ -121,6 +135,20 @@ class ModelRegistry:
     def label(self, name: str = "production") -> Label:
         """Return a label, which need not have a record yet."""
         return Label(self.storage, f"{self.name}/labels", name)
+
+    def head(self, label: str) -> LabelRecord:
+        """Return the highest record of a label.
+
+        Raises:
+            NotFound: it has none; the message lists the labels that have.
+            BadArtifact: the record cannot be read.
+        """
+        record = self.label(label).head()
+        if record is None:
+            listed = ", ".join(self.labels()) or "none yet: publish first"
+            message = f"label of model {self.name!r} in {self.storage.url} must be one of {listed}; got {label!r}"
+            raise NotFound(message)
+        return record
 
     def labels(self) -> list[str]:
         """Return the names of the labels that have records, sorted."""

@@ -6,7 +6,6 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from engine.errors import NotFound
 from engine.registry import ModelRegistry, Registry
 from engine.release import Release
 from jobs.program import Parser, Result, add_common, run
@@ -24,15 +23,10 @@ def parser() -> Parser:
 def work(arguments: argparse.Namespace) -> Result:
     """List as the arguments say."""
     registry = Registry(arguments.registry)
-    names = registry.models()
     if arguments.model:
-        if arguments.model not in names:
-            message = (
-                f"model in {registry.url} must be one of {', '.join(names) or 'none yet'}; got {arguments.model!r}"
-            )
-            raise NotFound(message)
-        names = [arguments.model]
-    models = [registry.model(name) for name in names]
+        models = [registry.existing_model(arguments.model)]
+    else:
+        models = [registry.model(name) for name in registry.models()]
     fields = {model.name: _fields(model) for model in models}
     lines = [line for model in models for line in _lines(model, history=arguments.history)]
     return Result("\n".join(lines) or f"no model in {registry.url} yet: train one (foretable train)", models=fields)

@@ -115,9 +115,4 @@ def load_labelled(models: ModelRegistry, config: ServeConfig) -> Served:
         NotFound: the label has no record.
         BadArtifact: as ``load``.
     """
-    record = models.label(config.label).head()
-    if record is None:
-        known = ", ".join(models.labels()) or "none yet: publish first"
-        message = f"label of model {models.name!r} in {models.storage.url} must be one of {known}; got {config.label!r}"
-        raise NotFound(message)
-    return load(models, config, record)
+    return load(models, config, models.head(config.label))
