@@ -46,3 +46,8 @@ class Answers:
     values: npt.NDArray[np.float32]
     source: npt.NDArray[np.uint8]
     faults: dict[int, InvalidInput] = field(default_factory=dict)
+
+    def rows_by_source(self) -> dict[Source, int]:
+        """Return how many rows each source answered; a source that answered none is left out."""
+        counts = {source: int((self.source == source).sum()) for source in Source if source is not Source.NONE}
+        return {source: rows for source, rows in counts.items() if rows}

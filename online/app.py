@@ -172,11 +172,10 @@ class _Views:
         return served
 
     def _count_rows(self, answers: Answers) -> None:
-        counts = {source: int((answers.source == source).sum()) for source in (Source.TABLE, Source.MODEL)}
-        present = [source for source, rows in counts.items() if rows]
-        g.source = present[0].text if len(present) == 1 else "mixed"
-        for source in present:
-            self.metrics_store.count_rows(g.model, source, counts[source])
+        counts = answers.rows_by_source()
+        g.source = next(iter(counts)).text if len(counts) == 1 else "mixed"
+        for source, rows in counts.items():
+            self.metrics_store.count_rows(g.model, source, rows)
 
 
 def _answers(served: Served, rows: list[dict[str, object]]) -> Answers:

@@ -94,12 +94,11 @@ class Renderer:
 
     def batch_headers(self, answers: Answers, body: bytes) -> Headers:
         """Return the headers of a POST that is answered."""
-        counts = {s.text: n for s in self.etags if (n := int((answers.source == s).sum()))}
         return [
             JSON,
             ("Content-Length", str(len(body))),
             NO_STORE,
-            ("Foretable-Source", _counted(counts)),
+            ("Foretable-Source", _counted(answers.rows_by_source())),
             ("Foretable-Release", str(self.release)),
         ]
 
@@ -112,7 +111,7 @@ def _column(output: Output, values: npt.NDArray[np.float32]) -> npt.NDArray[np.f
     return np.ascontiguousarray(values[:, 0] if output.width == 1 else values)
 
 
-def _counted(counts: Mapping[str, int]) -> str:
-    if len(counts) == 1:
-        return next(iter(counts))
-    return ", ".join(f"{name}={count}" for name, count in counts.items()) or Source.NONE.text
+def _counted(rows: Mapping[Source, int]) -> str:
+    if len(rows) == 1:
+        return next(iter(rows)).text
+    return ", ".join(f"{source.text}={count}" for source, count in rows.items()) or Source.NONE.text
