@@ -1,6 +1,6 @@
 """Features: a name, a kind, and how a raw value becomes model input.
 
-A new kind is one class here with ``to_json``, an entry in ``KINDS``, and its two encoders in ``engine.encoder``.
+A new kind is one class here, an entry in ``KINDS``, and its encoder in ``engine.encoder``.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, BinaryIO, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -39,6 +39,14 @@ class Writable(Protocol):
 
     def write(self, data: bytes | memoryview, /) -> object:
         """Append bytes."""
+        ...
+
+
+class Readable(Protocol):
+    """What a shard is read from."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return the next ``size`` bytes, or what there is of them."""
         ...
 
 
@@ -113,7 +121,7 @@ def write_shard(file: Writable, layout: ShardLayout, chunks: Iterable[Codes]) ->
     file.write(footer + struct.pack("<I", crc32c(footer)) + _END)
 
 
-def read_layout(file: BinaryIO, size_bytes: int, *, where: str) -> ShardLayout:
+def read_layout(file: Readable, size_bytes: int, *, where: str) -> ShardLayout:
     """Read the header at the file's position, and leave it at the first value.
 
     Raises:
@@ -141,7 +149,7 @@ def read_layout(file: BinaryIO, size_bytes: int, *, where: str) -> ShardLayout:
     return layout
 
 
-def read_checksums(file: BinaryIO, layout: ShardLayout, *, where: str) -> npt.NDArray[np.uint32]:
+def read_checksums(file: Readable, layout: ShardLayout, *, where: str) -> npt.NDArray[np.uint32]:
     """Read the block checksums at the file's position, just after the values; uint32 of shape (blocks,).
 
     Raises:

@@ -54,11 +54,11 @@ class FeatureSpace:
         finite = len(self.index_features) == len(self.features)
         self.numbering = Numbering([feature.size for feature in self.index_features]) if finite else None
         self.fingerprint = sha256(canonical_json(self.to_json()))
-        if self.numbering:
-            self._codes = [
-                (encoder.feature.name, _Codes(encoder, stride, encoder.feature.size))
-                for encoder, stride in zip(self._index, self.numbering.strides, strict=True)
-            ]
+        strides = self.numbering.strides if self.numbering else ()
+        self._codes = [
+            (encoder.feature.name, _Codes(encoder, stride, encoder.feature.size))
+            for encoder, stride in zip(self._index, strides, strict=False)  # a space that is not finite has no strides
+        ]
 
     @property
     def size(self) -> int:
@@ -127,8 +127,11 @@ class FeatureSpace:
         """Return the ordinal of one raw row, or -1 where the table has none: the fast path of a lookup.
 
         Raises:
+            BadSettings: the space is not finite.
             InvalidInput: as ``encode_row``.
         """
+        if not self._codes:
+            self._finite()
         ordinal = 0
         try:
             for name, codes in self._codes:

@@ -6,8 +6,9 @@ import functools
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO, NamedTuple, cast
+from typing import NamedTuple
 
+import numpy as np
 from crc32c import crc32c
 
 from engine.bundle import Bundle
@@ -15,7 +16,7 @@ from engine.codec import Codes, codec_from_json
 from engine.errors import AlreadyExists, BadArtifact, BadSettings, InvalidInput
 from engine.registry import Registry
 from engine.runtime import Runtime
-from engine.shard import ShardLayout, Writable, read_checksums, read_layout, write_shard
+from engine.shard import Readable, ShardLayout, Writable, read_checksums, read_layout, write_shard
 from engine.storage import Storage, open_storage
 from engine.table import TableSpec
 
@@ -102,7 +103,7 @@ def check_shard(storage: Storage, path: str, number: int, wanted: ShardLayout) -
     try:
         with storage.open(path) as opened:
             file = _HashingReader(opened)
-            found = read_layout(cast(BinaryIO, file), storage.size(path), where=path)
+            found = read_layout(file, storage.size(path), where=path)
             if found != wanted:
                 message = f"{path}: must be the shard {wanted}; got {found}"
                 raise BadArtifact(message)
@@ -110,12 +111,8 @@ def check_shard(storage: Storage, path: str, number: int, wanted: ShardLayout) -
             sizes = [
                 min(block_bytes, found.values_bytes - start) for start in range(0, found.values_bytes, block_bytes)
             ]
-            here = [crc32c(file.read(size)) for size in sizes]
-            bad = [
-                block
-                for block, crc in enumerate(read_checksums(cast(BinaryIO, file), found, where=path))
-                if crc != here[block]
-            ]
+            here = np.array([crc32c(file.read(size)) for size in sizes], np.uint32)
+            bad = np.flatnonzero(read_checksums(file, found, where=path) != here).tolist()
     except BadArtifact as error:
         message = f"{error}. {cure}"
         raise BadArtifact(message) from error
@@ -151,7 +148,7 @@ def _class_here(bundle: Bundle) -> str:
 class _HashingReader:
     """A file that digests what is read from it."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: Readable) -> None:
         self._file, self.digest = file, hashlib.sha256()
 
     def read(self, size: int, /) -> bytes:
