@@ -17,24 +17,18 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from engine.bundle import BundleContents
 from engine.definition import Definition, Examples, TrainSettings, load_definition
 from engine.errors import BadSettings, NotFound
-from engine.histogram import response_histogram
 from engine.manifest import canonical_json, sha256
 from engine.registry import ModelRegistry, Registry
-from engine.runtime import Runtime
+from jobs.bundle_contents import bundle_contents
 from jobs.checkpoint import Identity
-from jobs.export import check_export, check_signature, convert
-from jobs.metrics import evaluate
+from jobs.export import check_signature
 from jobs.program import Parser, Result, add_common, run
 from jobs.progress import progress_bar
 from jobs.train_data import LabelledRows, data_digest, labelled_rows
 from jobs.train_loop import EpochDone, Run, Trainer
 
-GOLDEN_ROWS = 64
 _RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -137,7 +131,7 @@ def train(registry: Registry, job: TrainJob, report: Callable[[str], object] = l
         "best_epoch": trainer.best_epoch,
         "versions": {package: version(package) for package in ("keras", "ai-edge-litert", "numpy")},
     }
-    contents = export(definition, trainer.model, parts["holdout"], origin)
+    contents = bundle_contents(definition, trainer.model, parts["holdout"], origin)
     return Trained(
         model=definition.name,
         run=name,
@@ -147,38 +141,6 @@ def train(registry: Registry, job: TrainJob, report: Callable[[str], object] = l
         metrics=dict(contents.metrics),
         dropped_rows=sum(rows.dropped for rows in parts.values()),
         seconds=time.monotonic() - started,
-    )
-
-
-def export(definition: Definition, model: Any, holdout: LabelledRows, origin: dict[str, Any]) -> BundleContents:
-    """Convert a trained ``keras.Model``, hold it to its promises, and describe it by its answers to the holdout.
-
-    Raises:
-        Refused: LiteRT cannot convert it, or it does not keep its promises.
-    """
-    space, schema = definition.space, definition.schema
-    data = convert(model, space, schema)
-    check_export(data, model, space, schema, holdout.inputs)
-    answers = Runtime(data, space, schema.width).infer(holdout.inputs)
-    chosen = np.unique(np.linspace(0, len(holdout) - 1, min(GOLDEN_ROWS, len(holdout))).astype(np.int64))
-    golden = [
-        {feature: _json_value(value) for feature, value in row.items()}
-        for row in holdout.table.select(list(space.names)).take(chosen).to_pylist()
-    ]
-    encoded = space.encode_rows(golden)
-    if encoded.faults:  # an Arrow type that JSON has no word for
-        raise next(iter(encoded.faults.values()))
-    return BundleContents(
-        model=definition.name,
-        space=space,
-        schema=schema,
-        variants={"float32": data},
-        golden_rows=golden,
-        golden_answers=Runtime(data, space, schema.width).infer(encoded.inputs),
-        metrics=evaluate(schema, holdout.labels, answers),
-        histogram=response_histogram(answers, schema),
-        limits=definition.limits.to_json(),
-        training=origin,
     )
 
 
@@ -242,10 +204,6 @@ def _run_name(models: ModelRegistry, job: TrainJob) -> str:
         message = f"run {job.run!r} of model {models.name!r} exists: add --resume to go on, or choose another --run"
         raise BadSettings(message)
     return job.run
-
-
-def _json_value(value: object) -> object:
-    return value if isinstance(value, (str, int, float, list)) else str(value)
 
 
 def _epoch_line(done: EpochDone) -> str:
