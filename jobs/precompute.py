@@ -14,12 +14,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
 from engine.bundle import Bundle
-from engine.codec import CODECS, codec_named
+from engine.codec import codec_named
 from engine.errors import AlreadyExists, BadArtifact
 from engine.manifest import new_manifest, now_text, seal
 from engine.registry import ModelRegistry, Registry
 from engine.table import KIND, VERSION, TableSpec, read_table_manifest, whole_blocks
-from jobs.program import Parser, Result, add_common, positive, run
+from jobs.program import Parser, Result, add_choice_of_answers, add_common, positive, run
 from jobs.progress import progress_bar
 from jobs.runner import RUNNERS, Runner, open_runner
 from jobs.shard_task import ShardDone, ShardTask, check_shard
@@ -178,9 +178,7 @@ def parser() -> Parser:
     """Return the program's options."""
     options = Parser(prog="foretable precompute", description=__doc__)
     options.add_argument("model", help="the model's name in the registry")
-    options.add_argument("--bundle", metavar="ID", help="which bundle (or a beginning of its id); default: the newest")
-    options.add_argument("--variant", default="float32", help="which of its LiteRT models; default: float32")
-    options.add_argument("--codec", default="float32", choices=CODECS, help="how answers are stored; default: float32")
+    add_choice_of_answers(options)
     options.add_argument("--runner", default="auto", choices=RUNNERS, help="where shards are computed; default: auto")
     options.add_argument(
         "--workers", type=positive, metavar="N", help="processes, or Spark's local cores; default: one a core"

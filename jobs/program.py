@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
+from engine.codec import CODECS
 from engine.errors import ForetableError
 
 USAGE, BUG, INTERRUPTED = 64, 70, 130
@@ -45,6 +46,13 @@ def add_common(parser: argparse.ArgumentParser, *, registry: bool = True) -> Non
         )
     parser.add_argument("--json", action="store_true", help="print the result as one line of JSON, and no progress bar")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an unexpected error")
+
+
+def add_choice_of_answers(options: argparse.ArgumentParser) -> None:
+    """Add the options that say whose answers a table or a release holds, and in which form."""
+    options.add_argument("--bundle", metavar="ID", help="which bundle (or a beginning of its id); default: the newest")
+    options.add_argument("--variant", default="float32", help="which of its LiteRT models; default: float32")
+    options.add_argument("--codec", default="float32", choices=CODECS, help="how answers are stored; default: float32")
 
 
 def positive(text: str) -> int:

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from itertools import chain
 
 from engine.bundle import Bundle
-from engine.codec import CODECS, codec_named
+from engine.codec import codec_named
 from engine.errors import BadArtifact, BadSettings, ForetableError, NotFound, Refused
 from engine.label import LabelRecord
 from engine.manifest import now_text
@@ -23,7 +23,7 @@ from engine.registry import ModelRegistry, Registry
 from engine.release import Release
 from engine.table import read_table_manifest
 from jobs.gate import Candidate, Check, run_gate
-from jobs.program import Parser, Result, add_common, positive, run, say
+from jobs.program import Parser, Result, add_choice_of_answers, add_common, positive, run, say
 
 NO_TABLE = "none"
 
@@ -164,9 +164,7 @@ def parser() -> Parser:
     """Return the program's options."""
     options = Parser(prog="foretable publish", description=__doc__)
     options.add_argument("model", help="the model's name in the registry")
-    options.add_argument("--bundle", metavar="ID", help="which bundle (or a beginning of its id); default: the newest")
-    options.add_argument("--variant", default="float32", help="which of its LiteRT models; default: float32")
-    options.add_argument("--codec", default="float32", choices=CODECS, help="how answers are coded; default: float32")
+    add_choice_of_answers(options)
     options.add_argument("--table", metavar="KEY", help="a table's key, or 'none'; default: the newest that fits")
     options.add_argument("--label", default="production", help="the label to move; default: production")
     options.add_argument("--reason", default="", help="why, for the label's history")

@@ -11,7 +11,6 @@ import selectors
 import signal
 import subprocess
 import sys
-import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Self
@@ -20,6 +19,7 @@ from engine.registry import Registry
 from online.config import ServeConfig
 from online.holder import Holder, load_labelled
 from tests.support.synthetic import FINITE_NAME, NUMBERS_NAME
+from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -103,10 +103,7 @@ class ServerProcess:
 
     def wait_for_metric(self, line: str, value: float) -> None:
         """Wait until a sample of /metrics has a value."""
-        deadline = time.monotonic() + 30
-        while self.metric(line) != value:
-            assert time.monotonic() < deadline, f"{line} is {self.metric(line)}\n{self.log}"
-            time.sleep(0.02)
+        wait_until(lambda: self.metric(line) == value, what=f"{line} is {value}", timeout_s=30)
 
     def _wait(self) -> int:
         try:
