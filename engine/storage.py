@@ -1,87 +1,118 @@
-"""One door to stored bytes: fsspec, and what it lacks: create-if-absent that shows all of a file or nothing.
+"""One door to stored bytes, whatever keeps them: immutable files that show whole or not at all.
 
-``file://`` (or a plain path) and ``memory://`` so far. A new scheme is one entry in ``_CREATORS``.
+A URL's scheme says which store of ``engine/stores/`` answers; a path without a scheme is a directory of this host.
+Stores raise ``OSError``; this door checks paths before and says what to do after. Each process opens its own storage:
+the clients behind it do not survive a fork.
 """
 
 from __future__ import annotations
 
 import errno
-import io
-import os
-import secrets
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-import fsspec
+import pyarrow as pa
 
 from engine.errors import AlreadyExists, BadSettings, NotFound, Unavailable
+from engine.stores.file import FileStore
+from engine.stores.memory import MemoryStore
+from engine.stores.store import Store, StoredFile, Write
 
-Write = Callable[[BinaryIO], object]
+__all__ = ["Storage", "StoredFile", "Write", "open_storage"]
+
+# By scheme: what opens the rest of the URL. A library that a store needs is loaded when one is opened.
+_STORES: dict[str, Callable[[str], Store]] = {"file": FileStore, "memory": MemoryStore}
 
 
 class Storage:
     """A tree of immutable files under one root. Paths are relative, with ``/``.
 
-    Nothing here overwrites. A name that begins with a dot is somebody's unfinished work and is never listed.
+    Nothing here overwrites. A name that begins with a dot is somebody's unfinished work; it is listed only on demand.
+
+    Every method raises:
+        NotFound: there is no such file.
+        BadSettings: denied, or the path leaves the root.
+        Unavailable: the storage is down, slow or full: try again.
+
+    Attributes:
+        url: the root; the same URL opens it again.
+        can_rename_trees: whether a finished directory can be shown in one step, by ``rename_tree``.
     """
 
     def __init__(self, url: str) -> None:
         """Open the root, which need not exist yet.
 
         Raises:
-            BadSettings: the scheme is not known.
+            BadSettings: the scheme is not known, or what it needs is not installed or not set.
         """
-        scheme, _, rest = url.rpartition("://")
-        self._scheme = scheme or "file"
-        if self._scheme not in _CREATORS:
-            message = f"storage {url!r} must begin with one of {', '.join(f'{s}://' for s in _CREATORS)} or be a path"
+        scheme, separator, location = url.partition("://")
+        if not separator:
+            scheme, location = "file", url
+        if scheme not in _STORES:
+            message = f"storage {url!r} must begin with one of {', '.join(f'{s}://' for s in _STORES)} or be a path"
             raise BadSettings(message)
-        self._root = str(Path(rest).absolute()) if self._scheme == "file" else "/" + rest.strip("/")
-        self._fs: Any = fsspec.filesystem(self._scheme)
-        self.url = f"{self._scheme}://{self._root}"
+        self._store = _STORES[scheme](location)
+        self.url = self._store.url
+        self.can_rename_trees = self._store.can_rename_trees
 
     def read(self, path: str) -> bytes:
-        """Return a file's bytes; raise ``NotFound``, ``BadSettings`` (denied) or ``Unavailable``."""
-        with self._errors(path):
-            return bytes(self._fs.cat_file(self._full(path)))
+        """Return a file's bytes."""
+        with self._at(path):
+            return self._store.read(path)
+
+    def read_range(self, path: str, start: int, size: int) -> bytes:
+        """Return the bytes ``[start, start + size)``, fewer where the file ends before."""
+        with self._at(path):
+            if start < 0 or size < 0:
+                message = f"{self.url}/{path}: a range must not be negative; got start {start}, size {size}"
+                raise BadSettings(message)
+            return self._store.read_range(path, start, size)
+
+    def stat(self, path: str) -> StoredFile:
+        """Return a file's length, and a version that changes when the file is replaced."""
+        with self._at(path):
+            return self._store.stat(path)
 
     def size(self, path: str) -> int:
-        """Return a file's size in bytes; raises as ``read``."""
-        with self._errors(path):
-            return int(self._fs.info(self._full(path))["size"])
+        """Return a file's size in bytes."""
+        return self.stat(path).size_bytes
 
     def exists(self, path: str) -> bool:
         """Whether there is a file (or, where the storage has them, a directory)."""
-        with self._errors(path):
-            self._fs.invalidate_cache()
-            try:
-                self._fs.info(self._full(path))  # not fsspec's exists: that takes every error for a no
-            except (FileNotFoundError, NotADirectoryError):
-                return False
-            return True
+        with self._at(path):
+            return self._store.exists(path)
 
     def names(self, path: str = "") -> list[str]:
         """Return the sorted names in a directory (the root by default); none where it does not exist.
 
         A listing is a lower bound: on some storages a new file shows late.
         """
-        with self._errors(path):
-            self._fs.invalidate_cache()
-            try:
-                entries = self._fs.ls(self._full(path) if path else self._root, detail=False)
-            except FileNotFoundError:
-                return []
-        names = (str(entry).rstrip("/").rpartition("/")[2] for entry in entries)
-        return sorted(name for name in names if not name.startswith("."))
+        with self._at(path, or_root=True):
+            return sorted(name for name in self._store.names(path) if not name.startswith("."))
+
+    def walk(self, path: str = "", *, hidden: bool = False) -> list[StoredFile]:
+        """Return all files below a directory, sorted by path; a file gives itself, what does not exist gives none.
+
+        A file or directory whose name begins with a dot is left out, with all below it, unless ``hidden``. A listing
+        is a lower bound, as in ``names``.
+        """
+        with self._at(path, or_root=True):
+            return sorted(self._store.walk(path, hidden=hidden), key=lambda file: file.path)
 
     @contextmanager
     def open(self, path: str) -> Iterator[BinaryIO]:
-        """Open a file to read it in order; raises as ``read``."""
-        with self._errors(path), self._fs.open(self._full(path), "rb") as file:
+        """Open a file to read it in order."""
+        with self._at(path), self._store.open(path) as file:
             yield file
+
+    def open_input(self, path: str) -> pa.NativeFile:
+        """Open a file for a pyarrow reader, which reads anywhere in it; the caller closes it (``with``).
+
+        What fails while it is read is an ``OSError``: only the reader knows where it was.
+        """
+        with self._at(path):
+            return self._store.open_input(path)
 
     def create(self, path: str, data: bytes) -> None:
         """Write a new file; raises as ``create_with``."""
@@ -93,35 +124,66 @@ class Storage:
         Raises:
             AlreadyExists: the name is taken; what is there was not touched.
             Unavailable: the disk is full, or the storage is down: nothing is visible.
-            BadSettings: denied.
         """
-        with self._errors(path):
-            try:
-                _CREATORS[self._scheme](self._fs, self._full(path), write)
-            except FileExistsError as error:
-                message = f"{self.url}/{path} exists already"
-                raise AlreadyExists(message) from error
+        with self._at(path):
+            self._store.create(path, write)
+
+    def rename_tree(self, source: str, target: str) -> None:
+        """Show a finished directory under its name: in one step, durably; the target's parents are made.
+
+        Raises:
+            AlreadyExists: a file or directory, even an empty one, has that name; of two racers one wins.
+            NotFound: there is no directory ``source``.
+            BadSettings: the storage cannot rename (``can_rename_trees``).
+        """
+        with self._at(source), self._at(target):
+            if not self.can_rename_trees:
+                message = f"{self.url} cannot rename a directory: write the files under their names, a manifest last"
+                raise BadSettings(message)
+            if f"{target}/".startswith(f"{source}/") and target != source:
+                message = f"{self.url}/{target}: a directory must not be renamed into itself; got source {source!r}"
+                raise BadSettings(message)
+        try:
+            with self._at(source):
+                self._store.rename_tree(source, target)
+        except AlreadyExists as error:
+            message = f"{self.url}/{target} exists already"
+            raise AlreadyExists(message) from error
+
+    def remove(self, path: str) -> None:
+        """Delete a file; nothing where there is none."""
+        with self._at(path):
+            self._store.remove(path)
 
     def remove_tree(self, path: str) -> None:
         """Delete a directory and all in it, finished or not; nothing where there is none."""
-        with self._errors(path):
-            if self._fs.exists(self._full(path)):
-                self._fs.rm(self._full(path), recursive=True)
+        with self._at(path):
+            self._store.remove_tree(path)
 
-    def _full(self, path: str) -> str:
-        parts = path.split("/")
-        if any(part in {"", ".", ".."} for part in parts) or "\0" in path:
-            message = f"a path in {self.url} must be names joined by single slashes; got {path!r}"
-            raise BadSettings(message)
-        return f"{self._root}/{path}"
+    def hosts(self, path: str, start: int = 0, size: int | None = None) -> list[str]:
+        """Return the hosts that hold most of a range (to the end by default), best first: a hint for schedulers.
+
+        None where the storage does not say.
+        """
+        with self._at(path):
+            return self._store.hosts(path, start, size)
 
     @contextmanager
-    def _errors(self, path: str) -> Iterator[None]:
+    def _at(self, path: str, *, or_root: bool = False) -> Iterator[None]:
+        """Check a path, and turn what a store raises into our errors."""
+        if not (or_root and path == "") and (any(part in {"", ".", ".."} for part in path.split("/")) or "\0" in path):
+            message = f"a path in {self.url} must be names joined by single slashes; got {path!r}"
+            raise BadSettings(message)
         where = f"{self.url}/{path}"
         try:
             yield
-        # FileExistsError: what fsspec's memory says of reading below a file.
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError, FileExistsError) as error:
+        except FileExistsError as error:
+            message = f"{where} exists already"
+            raise AlreadyExists(message) from error
+        except IsADirectoryError as error:
+            message = f"{where} must be a file; got a directory"
+            raise NotFound(message) from error
+        except (FileNotFoundError, NotADirectoryError) as error:
             message = f"{where} does not exist"
             raise NotFound(message) from error
         except PermissionError as error:
@@ -137,46 +199,3 @@ class Storage:
 def open_storage(url: str) -> Storage:
     """Open a storage root by URL or path."""
     return Storage(url)
-
-
-def _create_file(_: object, target: str, write: Write) -> None:
-    """Write beside the target, make it durable, then link: linking refuses a name that is taken."""
-    folder = Path(target).parent
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except FileExistsError as error:  # a file stands where a directory must be: that is not "somebody was first"
-        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder)) from error
-    if Path(target).exists():  # spare the writing; the link below is what decides
-        raise FileExistsError(target)
-    temporary = folder / f".{Path(target).name}.{secrets.token_hex(8)}"
-    try:
-        with temporary.open("xb") as file:  # 1. all bytes, durable
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.link(temporary, target)  # 2. visible, or FileExistsError
-    finally:
-        temporary.unlink(missing_ok=True)
-    descriptor = os.open(folder, os.O_RDONLY)  # 3. the name is durable too
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-_MEMORY_LOCK = threading.Lock()
-
-
-def _create_in_memory(fs: Any, target: str, write: Write) -> None:  # fsspec has no types
-    buffer = io.BytesIO()
-    write(buffer)
-    with _MEMORY_LOCK:
-        if fs.exists(target):
-            raise FileExistsError(target)
-        try:
-            fs.pipe_file(target, buffer.getvalue())
-        except FileExistsError as error:  # of a file where a directory must be
-            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), target) from error
-
-
-_CREATORS: dict[str, Callable[[Any, str, Write], None]] = {"file": _create_file, "memory": _create_in_memory}

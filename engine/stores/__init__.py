@@ -1,0 +1,1 @@
+"""Where bytes are kept: one store per URL scheme, behind ``engine.storage``."""
