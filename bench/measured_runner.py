@@ -9,8 +9,9 @@ from typing import Generic, TypeVar
 
 import jobs.shard_task  # noqa: F401  # the fork server loads this module first, and with it all that a task needs
 from bench.server_process import memory_bytes
-from jobs.runner import Runner, Task
+from jobs.runner import Hosts, Runner, Task
 
+S = TypeVar("S")
 R = TypeVar("R")
 
 
@@ -31,21 +32,28 @@ class MeasuredRunner:
         """The largest worker's peak."""
         return max(self.peaks.values())
 
-    def run(self, task: Task[R], splits: Sequence[int], advance: Callable[[int], object]) -> list[R]:
+    def run(
+        self,
+        task: Task[S, R],
+        splits: Sequence[S],
+        advance: Callable[[int], object],
+        *,
+        hosts: Hosts[S] | None = None,
+    ) -> list[R]:
         """Run all splits; see ``jobs.runner.Runner``."""
-        done = self._runner.run(MeasuredTask(task), splits, advance)
+        done = self._runner.run(MeasuredTask(task), splits, advance, hosts=hosts)
         for _, process, peak in done:
             self.peaks[process] = max(peak, self.peaks.get(process, 0))
         return [result for result, _, _ in done]
 
 
 @dataclass(frozen=True)
-class MeasuredTask(Generic[R]):
+class MeasuredTask(Generic[S, R]):
     """A task that also says which process did it, and the most memory that this process had resident so far."""
 
-    task: Task[R]
+    task: Task[S, R]
 
-    def __call__(self, split: int, /) -> tuple[R, int, int]:
+    def __call__(self, split: S, /) -> tuple[R, int, int]:
         """Do the split's work."""
         result = self.task(split)
         return result, os.getpid(), memory_bytes("self", "VmHWM")

@@ -14,8 +14,9 @@ from multiprocessing.connection import wait
 from typing import NoReturn, TypeVar
 
 from engine.errors import Unavailable
-from jobs.runner import Task
+from jobs.runner import ATTEMPTS, Hosts, Task
 
+S = TypeVar("S")
 R = TypeVar("R")
 _TERMINATED = 143
 
@@ -29,35 +30,73 @@ class LocalRunner:
         """Keep the number of processes; they start with the first run."""
         self.workers = workers
 
-    def run(self, task: Task[R], splits: Sequence[int], advance: Callable[[int], object]) -> list[R]:
+    def run(
+        self,
+        task: Task[S, R],
+        splits: Sequence[S],
+        advance: Callable[[int], object],
+        *,
+        hosts: Hosts[S] | None = None,  # noqa: ARG002 - there is one host
+    ) -> list[R]:
         """Run all splits; see ``jobs.runner.Runner``."""
+        results: list[R] = []
+        left = list(splits)
+        fruitless = 0
+        while left:
+            finished, failed, why = self._round(task, left, advance)
+            results += finished
+            # Who killed the worker is not known, so rounds are counted, and only those that nothing came of.
+            fruitless = 0 if finished else fruitless + 1
+            if failed and fruitless + 1 >= ATTEMPTS:
+                assert why is not None
+                raise why
+            left = failed
+        return results
+
+    def _round(
+        self, task: Task[S, R], splits: Sequence[S], advance: Callable[[int], object]
+    ) -> tuple[list[R], list[S], Unavailable | None]:
+        """Try each split once; return the results, the splits that are worth another try, and why one of them is."""
         # The fork server imports once and forks workers from a process without threads.
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload([type(task).__module__])
-        workers = min(self.workers, len(splits)) or 1
         others = set(multiprocessing.active_children())
-        pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker)
+        pool = ProcessPoolExecutor(min(self.workers, len(splits)), mp_context=context, initializer=_start_worker)
         results: list[R] = []
+        failed: list[S] = []
+        why: Unavailable | None = None
         try:
-            for future in as_completed([pool.submit(_work, task, split) for split in splits]):
-                results.append(future.result())
-                advance(1)
-        except BrokenProcessPool as error:
-            message = (
-                "a worker process died: killed, or out of memory. Finished shards are kept: "
-                "run again, with fewer --workers if memory is short"
-            )
-            raise Unavailable(message) from error
-        except KeyboardInterrupt:  # whoever pressed Ctrl-C does not wait for the shards under way
+            futures = {pool.submit(_work, task, split): split for split in splits}
+            for future in as_completed(futures):
+                try:
+                    results.append(future.result())
+                except (Unavailable, BrokenProcessPool) as error:
+                    failed.append(futures[future])
+                    why = _killed(error) if isinstance(error, BrokenProcessPool) else error
+                else:
+                    advance(1)
+        except BrokenProcessPool as error:  # before all were submitted
+            return [], list(splits), _killed(error)
+        except KeyboardInterrupt:  # whoever pressed Ctrl-C does not wait for the splits under way
             for process in set(multiprocessing.active_children()) - others:
                 process.terminate()
             raise
         finally:
             pool.shutdown(cancel_futures=True)
-        return results
+        return results, failed, why
 
 
-def _work(task: Task[R], split: int) -> R:
+def _killed(error: BrokenProcessPool) -> Unavailable:
+    message = (
+        "a worker process died: killed, or out of memory. What was finished is kept: "
+        "run again, with fewer --workers if memory is short"
+    )
+    refusal = Unavailable(message)
+    refusal.__cause__ = error
+    return refusal
+
+
+def _work(task: Task[S, R], split: S) -> R:
     """Run a split in a worker; when told to end, end after the task has removed what it had half written."""
     try:
         return task(split)

@@ -13,36 +13,54 @@ from typing import Protocol, TypeVar
 
 from engine.errors import BadSettings
 
+S = TypeVar("S")
 R = TypeVar("R")
+S_contra = TypeVar("S_contra", contravariant=True)
 R_co = TypeVar("R_co", covariant=True)
+# Which hosts hold most of a split's input, best first; none where nobody knows.
+Hosts = Callable[[S], Sequence[str]]
 
 RUNNERS = ("auto", "local", "spark")
+# How often a split is tried that storage failed or whose worker died: Spark's own number. Fewer, and one lost host
+# ends a long job; more, and a split that always kills its worker takes longer to be told.
+ATTEMPTS = 4
 
 
-class Task(Protocol[R_co]):
-    """A picklable, pure function of a split's number: it may run twice, or on two hosts at once."""
+class Task(Protocol[S_contra, R_co]):
+    """A picklable, pure function of a split: it may run twice, or on two hosts at once."""
 
-    def __call__(self, split: int, /) -> R_co:
+    def __call__(self, split: S_contra, /) -> R_co:
         """Do the split's work, or find it done, and say what came of it."""
         ...
 
 
 class Runner(Protocol):
-    """Contract: every split runs at least once; results come in any order; the first error ends the run."""
+    """Contract: every split runs at least once; results come in any order; the first refusal ends the run.
+
+    A split whose task raises ``Unavailable``, or whose worker dies, is tried again, ``ATTEMPTS`` times in all.
+    """
 
     name: str
 
-    def run(self, task: Task[R], splits: Sequence[int], advance: Callable[[int], object]) -> list[R]:
+    def run(
+        self,
+        task: Task[S, R],
+        splits: Sequence[S],
+        advance: Callable[[int], object],
+        *,
+        hosts: Hosts[S] | None = None,
+    ) -> list[R]:
         """Run all splits and return their results.
 
         Args:
             task: what to do with a split.
-            splits: their numbers.
+            splits: picklable; a number, or what describes one.
             advance: told how many splits were finished since it was last told.
+            hosts: where a split's input is near; a runner on one machine has no use for it.
 
         Raises:
             ForetableError: what a task raised.
-            Unavailable: a worker died.
+            Unavailable: a split failed at every attempt.
         """
         ...
 

@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from py4j.protocol import Py4JError, Py4JJavaError  # type: ignore[import-untyped]
-from pyspark import SparkContext
+from pyspark import RDD, SparkContext
+from pyspark.serializers import CPickleSerializer
 from pyspark.sql import SparkSession
 
 from engine.errors import ForetableError, Unavailable
-from jobs.runner import Task
+from jobs.runner import ATTEMPTS, Hosts, Task
 
+S = TypeVar("S")
 R = TypeVar("R")
 _POLL_S = 0.2
 # How an executor's traceback begins the line of an error that is worth a new try.
@@ -43,7 +45,14 @@ class SparkRunner:
             builder = _laptop(builder, cores)  # neither a session nor spark-submit has chosen a master
         self._context = _start(builder)
 
-    def run(self, task: Task[R], splits: Sequence[int], advance: Callable[[int], object]) -> list[R]:
+    def run(
+        self,
+        task: Task[S, R],
+        splits: Sequence[S],
+        advance: Callable[[int], object],
+        *,
+        hosts: Hosts[S] | None = None,
+    ) -> list[R]:
         """Run all splits; see ``jobs.runner.Runner``."""
         if not splits:
             return []
@@ -53,12 +62,14 @@ class SparkRunner:
         watcher = threading.Thread(target=self._watch, args=(group, len(splits), advance, finished), daemon=True)
         watcher.start()
         try:
-            outcomes = self._collect(group, task, splits)
+            outcomes = self._collect(group, task, splits, hosts)
         except Py4JJavaError as error:
-            message = f"Spark gave the job up: {_cause(str(error.java_exception))}. Finished shards are kept: run again"
+            message = (
+                f"Spark gave the job up: {_cause(str(error.java_exception))}. What was finished is kept: run again"
+            )
             raise Unavailable(message) from error
         except Py4JError as error:
-            message = f"Spark's JVM is gone: killed, or out of memory ({error}). Finished shards are kept: run again"
+            message = f"Spark's JVM is gone: killed, or out of memory ({error}). What was finished is kept: run again"
             raise Unavailable(message) from error
         finally:
             finished.set()
@@ -69,12 +80,12 @@ class SparkRunner:
                 raise outcome
         return outcomes
 
-    def _collect(self, group: str, task: Task[R], splits: Sequence[int]) -> list[Any]:
+    def _collect(self, group: str, task: Task[S, R], splits: Sequence[S], hosts: Hosts[S] | None) -> list[Any]:
         """Run the job on a thread of its own: a Ctrl-C must not fall into the middle of an answer of the JVM."""
 
         def job() -> list[Any]:
             self._context.setJobGroup(group, f"foretable: {len(splits)} splits")
-            return list(self._context.parallelize(splits, len(splits)).map(_Guarded(task)).collect())
+            return list(self._spread(splits, hosts).map(_Guarded(task)).collect())
 
         with ThreadPoolExecutor(1) as pool:
             try:
@@ -82,6 +93,25 @@ class SparkRunner:
             except KeyboardInterrupt:
                 self._context.cancelJobGroup(group)
                 raise
+
+    def _spread(self, splits: Sequence[S], hosts: Hosts[S] | None) -> RDD[S]:
+        """Return the splits as a data set of one partition each, near their hosts where these are known."""
+        near = [list(hosts(split)) for split in splits] if hosts else []
+        if not any(near):
+            return self._context.parallelize(splits, len(splits))
+        # Only the JVM's makeRDD takes hosts; its elements are what Python's serializer makes of a split.
+        serializer: Any = CPickleSerializer()  # has no types
+        jvm: Any = self._context._jvm
+        convert = jvm.scala.jdk.javaapi.CollectionConverters.asScala
+        pairs = jvm.java.util.ArrayList()
+        for split, names in zip(splits, near, strict=True):
+            listed = jvm.java.util.ArrayList()
+            for name in names:
+                listed.add(name)
+            pairs.add(jvm.scala.Tuple2(serializer.dumps(split), convert(listed).toSeq()))
+        of_bytes = jvm.scala.reflect.ClassTag.apply(jvm.java.lang.Class.forName("[B"))
+        located = self._context._jsc.sc().makeRDD(convert(pairs).toSeq(), of_bytes)
+        return RDD(located.toJavaRDD(), self._context, serializer)
 
     def _watch(self, group: str, total: int, advance: Callable[[int], object], finished: threading.Event) -> None:
         """Report finished tasks until the job ends."""
@@ -104,10 +134,10 @@ class SparkRunner:
 class _Guarded:
     """Returns a refusal instead of raising it: trying it three times more would not change it."""
 
-    def __init__(self, task: Task[R]) -> None:
+    def __init__(self, task: Task[Any, Any]) -> None:
         self.task = task
 
-    def __call__(self, split: int) -> object:
+    def __call__(self, split: object) -> object:
         _keep_archives()
         try:
             return self.task(split)
@@ -147,7 +177,7 @@ def _laptop(builder: SparkSession.Builder, cores: int) -> SparkSession.Builder:
     }
     for name, value in options.items():
         builder = builder.config(name, value)
-    return builder.master(f"local[{cores}]")
+    return builder.master(f"local[{cores},{ATTEMPTS}]")
 
 
 def _cause(text: str) -> str:

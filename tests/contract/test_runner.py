@@ -20,7 +20,7 @@ from jobs.runner import Runner
 from tests.support.candidates import models_of, write_candidate
 from tests.support.inline_runner import InlineRunner
 from tests.support.programs import finish, processes_of, start
-from tests.support.runner_tasks import Dying, Failing, Square
+from tests.support.runner_tasks import Dying, Failing, FailingOnce, Square
 from tests.support.synthetic import FINITE_NAME
 from tests.support.waiting import wait_until
 
@@ -81,10 +81,24 @@ class RunnerContract(ABC):
         assert sum(told) == 0
 
     def test_a_killed_worker_is_unavailable_and_the_runner_works_on(self, runner: Runner) -> None:
-        with pytest.raises(Unavailable, match=r"[Ff]inished shards are kept: run again") as caught:
+        with pytest.raises(Unavailable, match="What was finished is kept: run again") as caught:
             runner.run(Dying(2), SPLITS, lambda _: None)
         assert caught.value.exit_code == 75
         assert sorted(runner.run(Square(), [1, 2], lambda _: None)) == [1, 4]
+
+    @pytest.mark.parametrize("kind", ["unavailable", "killed"])
+    def test_a_split_that_fails_once_is_tried_again(self, runner: Runner, kind: str, tmp_path: Path) -> None:
+        told: list[int] = []
+        task = FailingOnce(2, kind, str(tmp_path))
+        assert sorted(runner.run(task, SPLITS, told.append)) == SPLITS
+        assert (tmp_path / "2.tried").exists()
+        assert sum(told) == len(SPLITS)
+
+    def test_hosts_are_a_hint(self, runner: Runner) -> None:
+        found = runner.run(
+            Square(), SPLITS, lambda _: None, hosts=lambda split: ["nowhere.example"] if split % 2 else []
+        )
+        assert sorted(found) == [0, 1, 4, 9, 16, 25, 36]
 
     @pytest.mark.parametrize("codec", ["float32", "uint8"])
     def test_writes_the_same_bytes_as_one_process(self, runner: Runner, codec: str, tmp_path: Path) -> None:

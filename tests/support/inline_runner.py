@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from jobs.runner import Task
+from jobs.runner import Hosts, Task
 
+S = TypeVar("S")
 R = TypeVar("R")
 
 
@@ -15,7 +16,14 @@ class InlineRunner:
 
     name = "inline"
 
-    def run(self, task: Task[R], splits: Sequence[int], advance: Callable[[int], object]) -> list[R]:
+    def run(
+        self,
+        task: Task[S, R],
+        splits: Sequence[S],
+        advance: Callable[[int], object],
+        *,
+        hosts: Hosts[S] | None = None,
+    ) -> list[R]:
         """Run all splits; see ``jobs.runner.Runner``."""
         results = []
         for split in splits:

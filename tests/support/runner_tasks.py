@@ -50,6 +50,25 @@ class Dying:
 
 
 @dataclass(frozen=True)
+class FailingOnce:
+    """Fails at one split the first time that it is tried: by an error worth another try, or by killing its worker."""
+
+    at: int
+    kind: str
+    folder: str
+
+    def __call__(self, split: int, /) -> int:
+        tried = Path(self.folder) / f"{split}.tried"
+        if split == self.at and not tried.exists():
+            tried.touch()
+            if self.kind == "killed":
+                os.kill(os.getpid(), signal.SIGKILL)
+            message = "the storage is down. Try again"
+            raise Unavailable(message)
+        return split
+
+
+@dataclass(frozen=True)
 class Stuck:
     """Writes its process id to ``folder`` and waits for ``folder/go``, which nobody makes."""
 
