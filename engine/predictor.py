@@ -66,7 +66,13 @@ class Predictor:
 
     @classmethod
     def load(
-        cls, models: ModelRegistry, release: Release, *, threads: int = 1, scratch: str | None = None
+        cls,
+        models: ModelRegistry,
+        release: Release,
+        *,
+        threads: int = 1,
+        scratch: str | None = None,
+        shared: str | None = None,
     ) -> Predictor:
         """Load a release: verify the bundle, check the golden answers, copy and map the table.
 
@@ -75,6 +81,7 @@ class Predictor:
             release: what to load.
             threads: interpreters a shape, at most.
             scratch: where the private copy of the table goes; None is the system's temporary directory.
+            shared: where all processes of the host have one copy instead; see ``DenseTable.open``.
 
         Raises:
             BadArtifact: a file is damaged, or table and bundle are not of one build.
@@ -87,7 +94,7 @@ class Predictor:
         numeric_class = bundle.check_numeric_class(runtime if release.variant == "float32" else bundle.runtime())
         table = None
         if release.table:
-            table = DenseTable.open(models.storage, models.table_path(release.table), scratch=scratch)
+            table = DenseTable.open(models.storage, models.table_path(release.table), scratch=scratch, shared=shared)
             spec = table.spec
             if (spec.bundle, spec.variant, spec.codec) != (release.bundle, release.variant, release.codec):
                 message = (

@@ -9,6 +9,7 @@ import tempfile
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -17,6 +18,7 @@ from crc32c import crc32c
 
 from engine.codec import Codec, Values, codec_from_json
 from engine.errors import BadArtifact, NotFound
+from engine.host_copy import host_copy
 from engine.manifest import canonical_json, parse_manifest, sha256
 from engine.shard import ShardLayout, read_checksums, read_layout, rows_per_block
 from engine.storage import Storage
@@ -60,6 +62,11 @@ class TableSpec:
     def shards(self) -> int:
         """How many shards."""
         return -(-self.rows // self.shard_rows)
+
+    @property
+    def blocks(self) -> int:
+        """How many blocks with a checksum of their own, in all shards."""
+        return -(-self.rows // self.layout(0).rows_per_block)
 
     def layout(self, number: int) -> ShardLayout:
         """Return the layout of a shard."""
@@ -125,16 +132,19 @@ class DenseTable:
         self.corrupt_blocks = 0
 
     @classmethod
-    def open(cls, storage: Storage, path: str, *, scratch: str | None = None) -> DenseTable:
+    def open(cls, storage: Storage, path: str, *, scratch: str | None = None, shared: str | None = None) -> DenseTable:
         """Copy a finished table into a private file and map it.
 
         Args:
             storage: where the table is.
             path: its directory.
             scratch: where the private file goes, with room for the table; None is the system's temporary directory.
+            shared: a directory of this user where all processes of the host that name it have one copy, which is
+                checked whole before it is used; None is a copy of this process alone.
 
         Raises:
-            BadArtifact: the manifest or a shard's frame is damaged, cut short or of an unknown version.
+            BadArtifact: the manifest or a shard's frame is damaged, cut short or of an unknown version; with
+                ``shared``, a block too.
         """
         manifest = read_table_manifest(storage, path)
         try:
@@ -145,13 +155,23 @@ class DenseTable:
         if spec.key != manifest.get("key"):
             message = f"{path}/manifest.json: must have the key {spec.key} of its spec; got {manifest.get('key')}"
             raise BadArtifact(message)
-        with tempfile.TemporaryFile(dir=scratch) as file:
-            checksums = [
-                _copy_shard(storage, f"{path}/{spec.shard_name(number)}", spec.layout(number), file)
-                for number in range(spec.shards)
-            ]
-            file.flush()
-            return cls(spec, np.concatenate(checksums), file)
+        if shared is None:
+            with tempfile.TemporaryFile(dir=scratch) as file:
+                return cls(spec, _copy(storage, path, spec, file), file)
+        size_bytes = spec.rows * spec.layout(0).row_bytes
+        checksum_bytes = 4 * spec.blocks
+
+        def write(file: BinaryIO) -> None:
+            checksums = _copy(storage, path, spec, file)
+            bad = cls(spec, checksums, file).check_all()
+            if bad:
+                message = f"{path}: must have blocks that match their checksums; {bad} do not. Precompute it again"
+                raise BadArtifact(message)
+            file.write(checksums.astype("<u4").tobytes())
+
+        with host_copy(Path(shared), f"{spec.key}.table", size_bytes + checksum_bytes, write) as file:
+            file.seek(size_bytes)
+            return cls(spec, np.frombuffer(file.read(checksum_bytes), "<u4"), file)
 
     def row(self, ordinal: int) -> tuple[float, ...] | None:
         """Return the ``width`` values at an ordinal of the space, or None where its block is corrupt."""
@@ -206,6 +226,16 @@ class DenseTable:
                     self._rows_per_block,
                 )
         return good
+
+
+def _copy(storage: Storage, path: str, spec: TableSpec, file: BinaryIO) -> npt.NDArray[np.uint32]:
+    """Copy the values of all shards into a file, and return the checksums of their blocks."""
+    checksums = [
+        _copy_shard(storage, f"{path}/{spec.shard_name(number)}", spec.layout(number), file)
+        for number in range(spec.shards)
+    ]
+    file.flush()
+    return np.concatenate(checksums)
 
 
 def _copy_shard(storage: Storage, path: str, wanted: ShardLayout, target: BinaryIO) -> npt.NDArray[np.uint32]:

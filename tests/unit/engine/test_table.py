@@ -16,7 +16,7 @@ import pytest
 from crc32c import crc32c
 
 from engine.codec import codec_from_json, codec_named
-from engine.errors import BadArtifact, NotFound
+from engine.errors import BadArtifact, BadSettings, NotFound
 from engine.manifest import new_manifest, seal
 from engine.output import Output, OutputSchema
 from engine.shard import write_shard
@@ -150,6 +150,42 @@ def test_no_copy_is_left_in_the_scratch_directory(storage: Storage, spec: TableS
     table = DenseTable.open(storage, "t", scratch=str(tmp_path))
     assert list(tmp_path.iterdir()) == []
     assert table.row(0) == (0.0, -1.0, 1.0)
+
+
+def test_processes_of_a_host_share_one_copy(storage: Storage, spec: TableSpec, tmp_path: Path) -> None:
+    folder = tmp_path / "shared"
+    with ThreadPoolExecutor(8) as pool:
+        tables = list(pool.map(lambda _: DenseTable.open(storage, "t", shared=str(folder)), range(8)))
+    (copy,) = folder.glob("*.table")
+    stamp = copy.stat().st_ino
+    storage.remove_tree(f"t/{spec.shard_name(0)}")  # a later process takes the copy, and not the shards
+    again = DenseTable.open(storage, "t", shared=str(folder))
+    assert copy.stat().st_ino == stamp
+    for table in (*tables, again):
+        assert table.row(0) == (0.0, -1.0, 1.0)
+        assert table.check_all() == 0
+
+
+def test_a_shared_copy_that_was_cut_short_is_made_anew(storage: Storage, spec: TableSpec, tmp_path: Path) -> None:
+    DenseTable.open(storage, "t", shared=str(tmp_path))
+    (copy,) = tmp_path.glob("*.table")
+    copy.write_bytes(copy.read_bytes()[:100])
+    assert DenseTable.open(storage, "t", shared=str(tmp_path)).check_all() == 0
+
+
+def test_a_shared_copy_of_a_corrupt_table_is_refused_and_leaves_nothing(
+    storage: Storage, spec: TableSpec, tmp_path: Path
+) -> None:
+    flip(storage, f"t/{spec.shard_name(0)}", 64 + 7)
+    with pytest.raises(BadArtifact, match="t: must have blocks that match their checksums; 1 do not"):
+        DenseTable.open(storage, "t", shared=str(tmp_path))
+    assert [path.name for path in tmp_path.iterdir() if not path.name.endswith(".lock")] == []
+
+
+def test_a_shared_folder_that_others_may_write_to_is_refused(storage: Storage, spec: TableSpec, tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    with pytest.raises(BadSettings, match="only its user may write to"):
+        DenseTable.open(storage, "t", shared=str(tmp_path))
 
 
 @pytest.mark.parametrize("codec, blocks", [("float32", 10), ("uint8", 3)])
