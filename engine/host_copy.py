@@ -45,6 +45,6 @@ def host_copy(folder: Path, name: str, size_bytes: int, write: Callable[[BinaryI
                 temporary.replace(target)
             finally:
                 temporary.unlink(missing_ok=True)
-        file = target.open("rb")
-    with file:
-        yield file
+        opened = target.open("rb")
+    with opened:
+        yield opened

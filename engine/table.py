@@ -169,9 +169,9 @@ class DenseTable:
                 raise BadArtifact(message)
             file.write(checksums.astype("<u4").tobytes())
 
-        with host_copy(Path(shared), f"{spec.key}.table", size_bytes + checksum_bytes, write) as file:
-            file.seek(size_bytes)
-            return cls(spec, np.frombuffer(file.read(checksum_bytes), "<u4"), file)
+        with host_copy(Path(shared), f"{spec.key}.table", size_bytes + checksum_bytes, write) as copy:
+            copy.seek(size_bytes)
+            return cls(spec, np.frombuffer(copy.read(checksum_bytes), "<u4"), copy)
 
     def row(self, ordinal: int) -> tuple[float, ...] | None:
         """Return the ``width`` values at an ordinal of the space, or None where its block is corrupt."""
