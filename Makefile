@@ -13,7 +13,7 @@ PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(
 STAMP := $(VENV)/.installed
 FULL := $(STAMP)-dev
 DEMO := $(STAMP)-demo
-SOURCES := $(wildcard bench engine examples foretable jobs online streaming tests)
+SOURCES := $(wildcard bench engine examples foretable jobs online services streaming tests)
 REQUIRE_SERVICES ?= $(if $(filter true,$(CI)),1,)
 export REQUIRE_SERVICES
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 import hypothesis
 import pytest
 
+from tests.support.hadoop import Hadoop, running_hadoop
 from tests.support.services import find_java_home, missing_service
 
 # TensorFlow reads these when it is first loaded, so they are set before any test module is.
@@ -34,3 +36,18 @@ def java_home() -> str:
         missing_service("Java 17 or 21", "Run `make java`.")
     os.environ["JAVA_HOME"] = home
     return home
+
+
+@pytest.fixture(scope="session")
+def hdfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hadoop]:
+    """HDFS with two DataNodes. The test skips (in CI: fails) where it cannot run."""
+    with running_hadoop(tmp_path_factory.mktemp("hadoop")) as hadoop:
+        yield hadoop
+
+
+@pytest.fixture(scope="session")
+def yarn(hdfs: Hadoop) -> Hadoop:
+    """The same HDFS, with YARN beside it."""
+    if hdfs.cluster is not None:
+        hdfs.cluster.start(yarn=True)
+    return hdfs
