@@ -38,7 +38,7 @@ class Program:
     environment: Mapping[str, str]
     log: Path
     probe: Callable[[], str | None]
-    ready_timeout_s: float = 90.0
+    ready_timeout_s: float = 120.0
     grace_s: float = 10.0
 
 

@@ -153,12 +153,14 @@ class HadoopCluster:
         for daemon in self.daemons if yarn else self.hdfs_daemons:
             daemon.wait_ready()
         self.namenode.wait_ready()  # with every DataNode that runs, now that all do
-        self.web.make_directory("/tmp", "1777")  # noqa: S108 - in HDFS, as every distribution has it
-        self.web.write(_PROBE, b"ready")
-        if self.web.read(_PROBE) != b"ready":
-            message = f"{self.url}: a file must read as it was written; got something else. Look into {self.directory}."
-            raise DaemonFailed(message)
-        self.web.delete(_PROBE)
+        try:
+            self.web.make_directory("/tmp", "1777")  # noqa: S108 - in HDFS, as every distribution has it
+            self.web.write(_PROBE, b"ready")
+            self.web.read(_PROBE)
+            self.web.delete(_PROBE)
+        except OSError as error:
+            message = f"{self.url}: a file must be written and read; got {error}. See {self.directory / 'logs'}."
+            raise DaemonFailed(message) from error
 
     def start(self, *, yarn: bool) -> None:
         """Start what is not running, and wait until it is ready. Raises DaemonFailed."""

@@ -9,7 +9,9 @@ import urllib.parse
 import urllib.request
 from typing import Any
 
-_TIMEOUT_S = 5.0
+_PROBE_TIMEOUT_S = 5.0
+# A DataNode's first answer takes seconds on a busy machine: it loads its web server's classes for it.
+_OPERATION_TIMEOUT_S = 60.0
 # No proxy: the daemons are on this machine, whatever the environment says about the world outside.
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -81,11 +83,12 @@ class WebHdfs:
     def write(self, path: str, content: bytes) -> None:
         """Write a file, in place of an earlier one."""
         where = self._json("PUT", path, op="CREATE", overwrite="true", noredirect="true")["Location"]
-        _ask("PUT", where, content)
+        _ask("PUT", where, content, timeout_s=_OPERATION_TIMEOUT_S)
 
     def read(self, path: str) -> bytes:
         """Read a file."""
-        return _ask("GET", self._json("GET", path, op="OPEN", noredirect="true")["Location"])
+        where = self._json("GET", path, op="OPEN", noredirect="true")["Location"]
+        return _ask("GET", where, timeout_s=_OPERATION_TIMEOUT_S)
 
     def delete(self, path: str) -> None:
         """Delete a file or a directory and all in it."""
@@ -94,7 +97,7 @@ class WebHdfs:
     def _json(self, method: str, path: str, **query: str) -> Any:
         query["user.name"] = getpass.getuser()
         url = f"http://{self._address}/webhdfs/v1{urllib.parse.quote(path)}?{urllib.parse.urlencode(query)}"
-        return json.loads(_ask(method, url) or b"{}")
+        return json.loads(_ask(method, url, timeout_s=_OPERATION_TIMEOUT_S) or b"{}")
 
 
 def _bean(address: str, name: str) -> Any:
@@ -106,12 +109,12 @@ def _bean(address: str, name: str) -> Any:
 
 
 def _get(url: str) -> Any:
-    return json.loads(_ask("GET", url))
+    return json.loads(_ask("GET", url, timeout_s=_PROBE_TIMEOUT_S))
 
 
-def _ask(method: str, url: str, content: bytes | None = None) -> bytes:
+def _ask(method: str, url: str, content: bytes | None = None, *, timeout_s: float) -> bytes:
     headers = {"Content-Type": "application/octet-stream", "Accept": "application/json, */*"}
     request = urllib.request.Request(url, content, headers, method=method)  # noqa: S310 - always http://
-    with _OPENER.open(request, timeout=_TIMEOUT_S) as response:
+    with _OPENER.open(request, timeout=timeout_s) as response:
         body: bytes = response.read()
         return body
