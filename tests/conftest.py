@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
 
 from tests.support.hadoop import Hadoop, running_hadoop
 from tests.support.services import find_java_home, missing_service
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 # TensorFlow reads these when it is first loaded, so they are set before any test module is.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -51,3 +55,16 @@ def yarn(hdfs: Hadoop) -> Hadoop:
     if hdfs.cluster is not None:
         hdfs.cluster.start(yarn=True)
     return hdfs
+
+
+@pytest.fixture(scope="session")
+def spark(java_home: str) -> Iterator[SparkSession]:
+    """The one Spark session of all tests, with the settings of a laptop."""
+    from pyspark.sql import SparkSession
+
+    from jobs.spark_runner import SparkRunner
+
+    SparkRunner(None, 2)
+    session = SparkSession.builder.getOrCreate()
+    yield session
+    session.stop()

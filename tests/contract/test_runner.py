@@ -9,6 +9,7 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -23,6 +24,9 @@ from tests.support.programs import finish, processes_of, start
 from tests.support.runner_tasks import Dying, Failing, FailingOnce, Square
 from tests.support.synthetic import FINITE_NAME
 from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 SPLITS = list(range(7))
 
@@ -127,23 +131,12 @@ class TestLocalRunner(RunnerContract):
         wait_until(lambda: not processes_of(marker), what="all processes of the driver are gone", timeout_s=10)
 
 
-@pytest.fixture(scope="session")
-def spark_runner(java_home: str) -> Iterator[Runner]:
-    """One Spark session for all tests."""
-    from pyspark import SparkContext
-
-    from jobs.spark_runner import SparkRunner
-
-    yield SparkRunner(None, 2)
-    context = SparkContext._active_spark_context
-    if context:
-        context.stop()
-
-
 @pytest.mark.spark
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # pyspark leaves its sockets to the collector
 class TestSparkRunner(RunnerContract):
     @pytest.fixture
-    def runner(self, spark_runner: Runner) -> Iterator[Runner]:
-        yield spark_runner
+    def runner(self, spark: SparkSession) -> Iterator[Runner]:
+        from jobs.spark_runner import SparkRunner
+
+        yield SparkRunner(None, 2)  # in the session that is there
         gc.collect()  # while the warning is ignored
