@@ -21,7 +21,7 @@ from engine.numeric_class import TOLERANCE
 from engine.predictor import Predictor
 from engine.registry import ModelRegistry
 from engine.table import DenseTable, TableSpec, read_table_manifest
-from jobs.shard_task import digest_file
+from jobs.digested import digest_file
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from crc32c import crc32c
@@ -16,9 +15,10 @@ from engine.codec import Codes, codec_from_json
 from engine.errors import AlreadyExists, BadArtifact, BadSettings, InvalidInput
 from engine.registry import Registry
 from engine.runtime import Runtime
-from engine.shard import Readable, ShardLayout, Writable, read_checksums, read_layout, write_shard
+from engine.shard import ShardLayout, Writable, read_checksums, read_layout, write_shard
 from engine.storage import Storage, open_storage
 from engine.table import TableSpec
+from jobs.digested import Digest, DigestedReader, DigestedWriter
 
 # Rows decoded, inferred and encoded at once: long enough that Python's share is small, short enough to stay in cache.
 _CHUNK_ROWS = 1 << 14
@@ -61,12 +61,18 @@ class ShardTask:
         storage, bundle, runtime = _loaded(self.registry, self.spec.model, self.spec.bundle, self.spec.variant)
         self._check_class(bundle)
         path = f"{self.spec.model}/tables/{self.spec.key}/{self.spec.shard_name(number)}"
-        digest = hashlib.sha256()
+        digests: list[Digest] = []
+
+        def write(file: BinaryIO) -> None:
+            digested = DigestedWriter(file)
+            self._write(digested, number, bundle, runtime)
+            digests.append(digested.digest)
+
         try:
-            storage.create_with(path, lambda file: self._write(_Hashing(file, digest), number, bundle, runtime))
+            storage.create_with(path, write)
         except AlreadyExists:  # a speculative twin or an earlier run: the same spec gives the same bytes
             return check_shard(storage, path, number, self.spec.layout(number))
-        return ShardDone(number, self.spec.layout(number).size_bytes, digest.hexdigest())
+        return ShardDone(number, *digests[-1])
 
     def _write(self, file: Writable, number: int, bundle: Bundle, runtime: Runtime) -> None:
         layout = self.spec.layout(number)
@@ -102,7 +108,7 @@ def check_shard(storage: Storage, path: str, number: int, wanted: ShardLayout) -
     cure = "Remove this file and run again"
     try:
         with storage.open(path) as opened:
-            file = _HashingReader(opened)
+            file = DigestedReader(opened)
             found = read_layout(file, storage.size(path), where=path)
             if found != wanted:
                 message = f"{path}: must be the shard {wanted}; got {found}"
@@ -119,18 +125,7 @@ def check_shard(storage: Storage, path: str, number: int, wanted: ShardLayout) -
     if bad:
         message = f"{path}: must have blocks that match their checksums; got {len(bad)} that do not: {bad[:5]}. {cure}"
         raise BadArtifact(message)
-    return ShardDone(number, found.size_bytes, file.digest.hexdigest())
-
-
-def digest_file(storage: Storage, path: str) -> tuple[int, str]:
-    """Read a file that is there; return its size in bytes and its SHA-256, as hex."""
-    digest = hashlib.sha256()
-    size_bytes = 0
-    with storage.open(path) as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-            size_bytes += len(chunk)
-    return size_bytes, digest.hexdigest()
+    return ShardDone(number, *file.digest)
 
 
 @functools.lru_cache(maxsize=1)
@@ -143,26 +138,3 @@ def _loaded(registry: str, model: str, bundle: str, variant: str) -> tuple[Stora
 @functools.lru_cache(maxsize=1)
 def _class_here(bundle: Bundle) -> str:
     return bundle.check_numeric_class(bundle.runtime())  # of the float32 variant: that is what the golden rows are of
-
-
-class _HashingReader:
-    """A file that digests what is read from it."""
-
-    def __init__(self, file: Readable) -> None:
-        self._file, self.digest = file, hashlib.sha256()
-
-    def read(self, size: int, /) -> bytes:
-        data = self._file.read(size)
-        self.digest.update(data)
-        return data
-
-
-class _Hashing:
-    """A file that digests what is written to it."""
-
-    def __init__(self, file: Writable, digest: hashlib._Hash) -> None:
-        self._file, self._digest = file, digest
-
-    def write(self, data: bytes | memoryview, /) -> object:
-        self._digest.update(data)
-        return self._file.write(data)

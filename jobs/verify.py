@@ -13,9 +13,9 @@ from engine.errors import BadArtifact, ForetableError, NotFound
 from engine.predictor import Predictor
 from engine.registry import ModelRegistry, Registry
 from engine.table import read_table_manifest
+from jobs.digested import digest_file
 from jobs.program import Parser, Result, add_common, positive, run
 from jobs.progress import progress_bar
-from jobs.shard_task import digest_file
 
 
 def parser() -> Parser:

@@ -1,0 +1,105 @@
+"""A chunk: some consecutive rows of an input file, as raw values, with what a quarantine needs to know of each."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import pyarrow as pa
+
+from engine.encoded import Encoded
+from engine.errors import InvalidInput
+from engine.space import FeatureSpace
+
+# Rows that are encoded and inferred at once: enough that Python's share is small, and fewer than the rows from which
+# engine.space starts threads of its own, since each core already has a worker.
+CHUNK_ROWS = 1 << 15
+
+
+class Position(NamedTuple):
+    """Where a row stands in its file: one of the two is None.
+
+    Attributes:
+        row: its number, from 0, where rows are counted.
+        byte_offset: of its first byte, in a text file.
+    """
+
+    row: int | None
+    byte_offset: int | None
+
+
+class Content(NamedTuple):
+    """All of a row.
+
+    Attributes:
+        text: as it stands in a text file, or None.
+        fields: by column, or None where the text could not be parsed.
+    """
+
+    text: bytes | None
+    fields: Mapping[str, object] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chunk:
+    """Consecutive rows of one file.
+
+    Attributes:
+        values: the columns that were asked for, or a dictionary a row where a column may mix types.
+        content: returns all of a row, also what nobody asked for; called in ascending order of rows.
+        position: returns where a row stands.
+        malformed: row within the chunk -> why it could not be parsed. Such a row has nulls, or no values.
+    """
+
+    values: pa.RecordBatch | Sequence[Mapping[str, object]]
+    content: Callable[[int], Content]
+    position: Callable[[int], Position]
+    malformed: Mapping[int, InvalidInput] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        """Return the number of rows, the malformed ones included."""
+        return len(self.values)
+
+    def encode(self, space: FeatureSpace) -> Encoded:
+        """Encode the features; what else a row holds is not read."""
+        if isinstance(self.values, pa.RecordBatch):
+            encoded = space.encode(self.values)
+        else:
+            names = space.names
+            encoded = space.encode_rows([{name: row[name] for name in names if name in row} for row in self.values])
+        return Encoded(encoded.inputs, {**encoded.faults, **self.malformed}) if self.malformed else encoded
+
+    def column(self, name: str) -> pa.Array | list[object] | None:
+        """Return a column's raw values; None where the file has no such column."""
+        if isinstance(self.values, pa.RecordBatch):
+            return self.values.column(name) if name in self.values.schema.names else None
+        return [row.get(name) for row in self.values]
+
+
+def with_partition(batch: pa.RecordBatch, partition: Mapping[str, str | None]) -> pa.RecordBatch:
+    """Return a batch with the columns that only the file's path has."""
+    for name, value in partition.items():
+        if name not in batch.schema.names:
+            texts = pa.nulls(len(batch), pa.string()) if value is None else pa.repeat(pa.scalar(value), len(batch))
+            batch = batch.append_column(name, texts)
+    return batch
+
+
+def json_text(value: object) -> str:
+    """Return a raw value as JSON: bytes as hex, and what JSON has no form for (a date, NaN) as a text."""
+    return json.dumps(_plain(value), ensure_ascii=False, separators=(",", ":"))
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {str(name): _plain(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, bytes):
+        return value.hex()
+    if value is None or isinstance(value, (str, bool, int)) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    return str(value)

@@ -1,0 +1,163 @@
+"""CSV input: a header line, then one record a line; every value is a text, as it stands."""
+
+from __future__ import annotations
+
+import csv
+import functools
+import io
+from collections.abc import Iterator, Mapping
+from typing import BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.csv as pacsv
+
+from engine.errors import BadArtifact, InvalidInput
+from engine.storage import Storage
+from jobs.scoring.chunk import Chunk, Content, with_partition
+from jobs.scoring.format import FormatOptions, Piece, Shape, Wanted
+from jobs.scoring.records import Records, byte_pieces, open_text, read_records
+
+_LONGEST_HEADER_BYTES = 1 << 20
+
+
+class CsvFormat:
+    """Reads CSV files (RFC 4180: double quotes, doubled inside)."""
+
+    name = "csv"
+
+    def __init__(self, options: FormatOptions) -> None:
+        """Take the delimiter, and whether a record may span lines: then a file is not cut."""
+        self._delimiter, self._multiline = options.delimiter, options.multiline
+
+    def shape(self, storage: Storage, path: str, piece_bytes: int) -> Shape:
+        """Read a file's header."""
+        with open_text(storage, path) as source:
+            header, begin = self._header(source, path)
+        size = storage.size(path)
+        whole = [Piece(start=begin, stop=size, size_bytes=size - begin)] if size > begin else []
+        pieces = whole if self._multiline else byte_pieces(begin, size, piece_bytes)
+        return Shape(schema=pa.schema([(name, pa.string()) for name in header]), pieces=tuple(pieces))
+
+    def read(self, storage: Storage, path: str, start: int, stop: int, wanted: Wanted) -> Iterator[Chunk]:
+        """Read the records that begin in bytes ``start`` to ``stop - 1``."""
+        where = f"{storage.url}/{path}"
+        with open_text(storage, path) as source:
+            header, _ = self._header(source, path)
+            for records in read_records(source, start, stop, quoted_breaks=self._multiline, where=where):
+                yield self._chunk(records, header, wanted)
+
+    def _header(self, source: BinaryIO, path: str) -> tuple[list[str], int]:
+        """Return the columns' names and where the records begin."""
+        line = source.readline(_LONGEST_HEADER_BYTES)
+        try:
+            names = self._fields(line.removeprefix(b"\xef\xbb\xbf").rstrip(b"\r\n"))
+        except ValueError as error:
+            message = f"{path}: a CSV file must begin with a line of column names; got {line[:80]!r}. Add one"
+            raise BadArtifact(message) from error
+        if len(set(names)) != len(names):
+            message = f"{path}: columns must have distinct names; got {', '.join(names)}. Rename them"
+            raise BadArtifact(message)
+        return names, len(line)
+
+    def _chunk(self, records: Records, header: list[str], wanted: Wanted) -> Chunk:
+        names = [name for name in header if name in wanted.columns]
+        parsed = self._parse_block(records, header, names) or self._parse_each(records, header, names)
+        batch, malformed = parsed
+
+        def content(row: int) -> Content:
+            fields = None if row in malformed else dict(zip(header, self._fields(records.text(row)), strict=True))
+            return Content(records.text(row), None if fields is None else {**wanted.partition, **fields})
+
+        return Chunk(
+            values=with_partition(batch, wanted.partition),
+            content=content,
+            position=records.position,
+            malformed=malformed,
+        )
+
+    def _parse_block(
+        self, records: Records, header: list[str], names: list[str]
+    ) -> tuple[pa.RecordBatch, dict[int, InvalidInput]] | None:
+        """Parse all records at once; None where Arrow does not see the records that we see."""
+        if not len(records) or not names or records.odd_quotes().any():
+            return None
+        wrong: dict[int, InvalidInput] = {}
+
+        def skip(row: pacsv.InvalidRow) -> str:
+            wrong[row.number - 1] = _wrong_width(row.expected_columns, row.actual_columns)
+            return "skip"
+
+        block = records.data[int(records.starts[0]) : int(records.stops[-1])]
+        try:
+            table = pacsv.read_csv(
+                pa.BufferReader(block),
+                read_options=pacsv.ReadOptions(
+                    column_names=header, use_threads=False, block_size=max(len(block) + 1, 2)
+                ),
+                parse_options=pacsv.ParseOptions(
+                    delimiter=self._delimiter, newlines_in_values=self._multiline, invalid_row_handler=skip
+                ),
+                convert_options=pacsv.ConvertOptions(
+                    column_types=dict.fromkeys(header, pa.string()), strings_can_be_null=False, include_columns=names
+                ),
+            )
+        except pa.ArrowInvalid:  # not UTF-8 somewhere
+            return None
+        if table.num_rows + len(wrong) != len(records) or not all(0 <= row < len(records) for row in wrong):
+            return None
+        if wrong:
+            table = table.take(_spread(len(records), wrong))
+        (batch,) = table.combine_chunks().to_batches() or [_empty(names)]
+        return batch, wrong
+
+    def _parse_each(
+        self, records: Records, header: list[str], names: list[str]
+    ) -> tuple[pa.RecordBatch, dict[int, InvalidInput]]:
+        """Parse one record after the other."""
+        malformed: dict[int, InvalidInput] = {}
+        rows: list[Mapping[str, str]] = []
+        for row in range(len(records)):
+            try:
+                rows.append(dict(zip(header, self._fields(records.text(row), len(header)), strict=True)))
+            except InvalidInput as error:
+                malformed[row] = error
+                rows.append({})
+            except ValueError as error:
+                malformed[row] = InvalidInput(f"a record must be CSV in UTF-8: {error}", cause="malformed")
+                rows.append({})
+        columns = [pa.array([row.get(name) for row in rows], pa.string()) for name in names]
+        if not names:
+            return pa.RecordBatch.from_struct_array(pa.array([{}] * len(rows), pa.struct([]))), malformed
+        return pa.RecordBatch.from_arrays(columns, names), malformed
+
+    def _fields(self, text: bytes, width: int | None = None) -> list[str]:
+        """Parse one record; raise ``ValueError`` where it is none, ``InvalidInput`` where it has another width."""
+        if text.count(b'"') % 2:
+            message = f"a quote is never closed in {text[:80]!r}"
+            raise ValueError(message)
+        try:
+            fields = next(csv.reader(io.StringIO(text.decode(), newline=""), delimiter=self._delimiter), [])
+        except csv.Error as error:
+            raise ValueError(str(error)) from error
+        if width is not None and len(fields) != width:
+            raise _wrong_width(width, len(fields))
+        return fields
+
+
+@functools.cache
+def _wrong_width(expected: int, actual: int) -> InvalidInput:
+    return InvalidInput(f"a record must have {expected} fields, as the header; got {actual}", cause="malformed")
+
+
+def _spread(rows: int, missing: dict[int, InvalidInput]) -> pa.Array:
+    """Return where each of ``rows`` stands among those that are not missing; null where it is."""
+    present = np.ones(rows, bool)
+    present[list(missing)] = False
+    places: npt.NDArray[np.int64] = np.cumsum(present) - 1
+    return pa.array(places, mask=~present)
+
+
+def _empty(names: list[str]) -> pa.RecordBatch:
+    return pa.RecordBatch.from_arrays([pa.array([], pa.string()) for _ in names], names)

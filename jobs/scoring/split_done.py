@@ -1,0 +1,91 @@
+"""A finished split: its files, and what its own metadata says of its rows."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+
+import pyarrow.parquet as pq
+
+from engine.errors import BadArtifact
+from engine.storage import Storage
+from jobs.digested import Digest, digest_file
+from jobs.scoring.columnar import decoding
+
+_METADATA = "foretable"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileDone:
+    """A file of the output.
+
+    Attributes:
+        path: below the output.
+        size_bytes: of the file.
+        sha256: of the file.
+        rows: in it.
+    """
+
+    path: str
+    size_bytes: int
+    sha256: str
+    rows: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitDone:
+    """A split whose file is there.
+
+    Attributes:
+        file: with its scored rows.
+        counts: of its rows.
+        computed: by this run; another run's file was found otherwise.
+    """
+
+    file: FileDone
+    counts: Counts
+    computed: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counts:
+    """What a split's file says of itself in its Parquet metadata.
+
+    Attributes:
+        rows: that were scored.
+        quarantine: the file with the others, or None.
+        sources: rows by where their answer came from.
+        causes: quarantined rows by cause.
+    """
+
+    rows: int
+    quarantine: FileDone | None
+    sources: dict[str, int]
+    causes: dict[str, int]
+
+    def to_metadata(self) -> dict[str, str]:
+        """Return the metadata's entry."""
+        return {_METADATA: json.dumps(asdict(self), sort_keys=True)}
+
+    def done(self, path: str, digest: Digest, *, computed: bool) -> SplitDone:
+        """Return what these counts and a digest make of the split at ``path``."""
+        file = FileDone(path=path, rows=self.rows, size_bytes=digest.size_bytes, sha256=digest.sha256)
+        return SplitDone(file=file, counts=self, computed=computed)
+
+
+def read_done(storage: Storage, path: str) -> SplitDone:
+    """Read a finished split's counts from its file, and digest the file.
+
+    Raises:
+        BadArtifact: it is damaged, or no split.
+    """
+    with decoding(storage, path), storage.open_input(path) as source:
+        metadata = pq.read_metadata(source).metadata or {}
+    try:
+        fields = json.loads(metadata[_METADATA.encode()])
+        quarantine = fields.pop("quarantine")
+        counts = Counts(quarantine=FileDone(**quarantine) if quarantine else None, **fields)
+    except (KeyError, TypeError, ValueError) as error:
+        message = f"{storage.url}/{path}: must be a split of a scoring job; got another file. Remove it and run again"
+        raise BadArtifact(message) from error
+    return counts.done(path, digest_file(storage, path), computed=False)
