@@ -13,6 +13,8 @@ PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(
 STAMP := $(VENV)/.installed
 FULL := $(STAMP)-dev
 DEMO := $(STAMP)-demo
+# Airflow pins other versions of much: it has an environment of its own.
+AIRFLOW := .venv-airflow/.installed
 SOURCES := $(wildcard bench engine examples foretable jobs online services streaming tests)
 REQUIRE_SERVICES ?= $(if $(filter true,$(CI)),1,)
 export REQUIRE_SERVICES
@@ -52,6 +54,17 @@ $(STAMP)-%: requirements/%.txt requirements/build.txt setup.cfg | $(BIN)/python
 	$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
 
+.PHONY: airflow
+airflow: $(AIRFLOW) ## Make .venv-airflow, in which a test loads and runs the example's DAG
+
+# Compiling all of it to bytecode would take longer than all that is done with it.
+$(AIRFLOW): requirements/airflow.txt | $(BIN)/python
+	@echo "airflow: installing $< into $(@D)"
+	@[ -x $(@D)/bin/python ] || $(BIN)/python -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-input --no-compile \
+		--require-hashes --only-binary :all: -r $<
+	@touch $@
+
 .PHONY: java
 java: ## Find Java 17 or 21 for Spark; install it where missing and allowed
 	@scripts/ensure_java.sh --require
@@ -61,7 +74,7 @@ demo: setup-demo ## Train, precompute, publish, serve and ask, on real flights
 	@$(call in-java,$(BIN)/foretable demo)
 
 .PHONY: test test-unit
-test: test-unit ## Run every test
+test: test-unit $(if $(REQUIRE_SERVICES),airflow) ## Run every test
 	@layers=(); for layer in contract integration e2e; do \
 		if [ -n "$$(find tests/$$layer -name 'test_*.py' -print -quit 2>/dev/null)" ]; then layers+=("tests/$$layer"); fi; done; \
 	if [ "$${#layers[@]}" -gt 0 ]; then $(call in-java,$(BIN)/python -m pytest "$${layers[@]}"); fi
@@ -101,6 +114,6 @@ lock: ## Resolve the requirements anew (UPGRADE=1 takes the newest)
 	@PYTHON="$(PYTHON)" scripts/lock.sh $(if $(UPGRADE),--upgrade)
 
 .PHONY: clean
-clean: ## Remove caches, builds and both environments
-	rm -rf .venv .venv-lock build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+clean: ## Remove caches, builds and all environments
+	rm -rf .venv .venv-airflow .venv-lock build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
