@@ -1,16 +1,22 @@
-"""The cron example: the crontab's own grammar, and what the script does about each exit code."""
+"""The cron example: the script with the real ``foretable score``, each exit code by a stand-in, and cron's grammar."""
 
 from __future__ import annotations
 
 import os
 import re
+import subprocess
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from tests.support.programs import ROOT, Finished, finish, start
+from engine.storage import open_storage
+from jobs.lease import Lease
+from tests.support.programs import BIN, ROOT, Finished, finish, start
+from tests.support.synthetic import FINITE_NAME, publish_synthetic, synthetic_space
 
 SCRIPT = ROOT / "examples" / "flights" / "daily.sh"
 CRONTAB = ROOT / "examples" / "flights" / "crontab"
@@ -190,3 +196,85 @@ def test_the_crontab_s_settings_are_those_of_the_script(daily: Daily) -> None:
         "score flights --registry hdfs:///models --input hdfs:///flights/date={date} "
         "--output hdfs:///scores/flights/date={date} --date 2026-01-05 --lock"
     ]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a registry that has a release, and one day's rows; tests write their scores elsewhere."""
+    root = tmp_path_factory.mktemp("data")
+    publish_synthetic(str(root / "models"))
+    space = synthetic_space()
+    rows = [{name: str(value) for name, value in space.row(ordinal).items()} for ordinal in range(0, 9_000, 100)]
+    (root / "flights" / "date=2026-01-05").mkdir(parents=True)
+    pq.write_table(pa.Table.from_pylist(rows), root / "flights" / "date=2026-01-05" / "part.parquet")
+    return root
+
+
+class RealDay:
+    """The script with the real foretable, on one day's rows."""
+
+    def __init__(self, data: Path, root: Path) -> None:
+        self.scores, self.lock = root / "scores", "_date=2026-01-05.lock"
+        self.environment = {
+            "PATH": f"{BIN}:/usr/bin:/bin",
+            "MODEL": FINITE_NAME,
+            "REGISTRY": str(data / "models"),
+            "INPUT": str(data / "flights" / "date={date}"),
+            "OUTPUT": str(self.scores / "date={date}"),
+            "LOGS": str(root / "logs"),
+            "OPTIONS": "--runner local --workers 1",
+            "PAUSE_S": "0",
+        }
+
+    def start(self, **settings: str) -> subprocess.Popen[str]:
+        return start(str(SCRIPT), "2026-01-05", environment=self.environment | settings)
+
+    def files(self) -> dict[str, bytes]:
+        folder = self.scores / "date=2026-01-05"
+        return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def real(data: Path, tmp_path: Path) -> RealDay:
+    return RealDay(data, tmp_path)
+
+
+def test_a_day_is_scored_once_however_often_it_is_run(real: RealDay) -> None:
+    assert finish(real.start()) == Finished(0, "", "")
+    before = real.files()
+    assert pq.read_table(real.scores / "date=2026-01-05").num_rows == 90
+    assert finish(real.start()) == Finished(0, "", "")
+    assert real.files() == before
+
+
+def test_two_runs_of_a_day_at_once_do_no_harm(real: RealDay) -> None:
+    runs = [real.start(PAUSE_S="1", TRIES="7") for _ in range(3)]
+    assert [finish(run) for run in runs] == [Finished(0, "", "")] * 3
+    assert pq.read_table(real.scores / "date=2026-01-05").num_rows == 90
+
+
+def test_a_day_that_stays_locked_is_said(real: RealDay) -> None:
+    with Lease(open_storage(str(real.scores)), real.lock):
+        done = finish(real.start(TRIES="2"))
+    assert done.code == 75
+    assert "still locked or down after 2 tries" in done.err
+    assert f"must be free; it is held by {os.uname().nodename} pid {os.getpid()} until" in done.err
+    assert finish(real.start()) == Finished(0, "", "")
+
+
+@pytest.mark.parametrize(
+    "code, settings",
+    [
+        (64, {"REGISTRY": "/nowhere"}),
+        (64, {"OPTIONS": "--no-such"}),
+        (65, {"OPTIONS": "--runner local --max-bad-rows 0"}),
+    ],
+)
+def test_a_real_failure_ends_it_aloud(real: RealDay, tmp_path: Path, code: int, settings: dict[str, str]) -> None:
+    folder = tmp_path / "flights" / "date=2026-01-05"
+    folder.mkdir(parents=True)
+    pq.write_table(pa.table({"city": ["nowhere"], "plan": ["pro"], "age": ["33"], "size": ["1"]}), folder / "a.parquet")
+    done = finish(real.start(INPUT=str(tmp_path / "flights" / "date={date}"), **settings))
+    assert done.code == code
+    assert done.err.startswith(f"daily.sh: scores of {FINITE_NAME} for 2026-01-05: exit code {code} (bad ")
+    assert not (real.scores / "date=2026-01-05").exists()
