@@ -49,5 +49,5 @@ class Answers:
 
     def rows_by_source(self) -> dict[Source, int]:
         """Return how many rows each source answered; a source that answered none is left out."""
-        counts = {source: int((self.source == source).sum()) for source in Source if source is not Source.NONE}
-        return {source: rows for source, rows in counts.items() if rows}
+        counts = np.bincount(self.source, minlength=len(Source)).tolist()
+        return {source: counts[source] for source in Source if counts[source] and source is not Source.NONE}

@@ -7,7 +7,7 @@ through ``one``, once per distinct value, so the two cannot drift apart.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 import numpy as np
@@ -20,6 +20,8 @@ from engine.errors import EngineBug, InvalidInput
 from engine.feature import Bucketed, Categorical, Feature, Number, Tensor, Unknown
 
 Errors = dict[int, InvalidInput]
+# How large integer categories may be for a table from integer to index: 256 KiB, which stay in the cache.
+_DIRECT_INTEGERS = 1 << 16
 T = TypeVar("T")
 
 
@@ -31,6 +33,8 @@ class CategoricalEncoder:
         self.feature = feature
         self._positions = {text: position for position, text in enumerate(feature.values)}
         self._value_sets: dict[pa.DataType, tuple[pa.Array, npt.NDArray[np.int32] | None]] = {}
+        self._direct = _direct_table(self._positions)
+        self._direct_gaps = bool((self._direct < 0).any())
 
     def one(self, value: object) -> int:
         """Return the index of a raw value; raise ``InvalidInput`` where it has none."""
@@ -58,6 +62,9 @@ class CategoricalEncoder:
             return self._through_dictionary(column)
         if not _has_short_cut(column.type):
             return _distinct(column, self)
+        codes = self._many_integers(column)
+        if codes is not None:
+            return codes, {}
         value_set, positions = self._value_set(column.type)
         found = pc.index_in(column, value_set=value_set)
         codes = found.fill_null(0).to_numpy()
@@ -70,6 +77,16 @@ class CategoricalEncoder:
         rest, rest_errors = _distinct(column.take(pa.array(strange)), self)
         codes[strange] = rest
         return codes, {int(strange[row]): error for row, error in rest_errors.items()}
+
+    def _many_integers(self, column: pa.Array) -> npt.NDArray[np.int32] | None:
+        """Return the indices of integers by one gather, half the time of hashing; None where some have none."""
+        if not len(self._direct) or not pa.types.is_integer(column.type) or column.null_count:
+            return None
+        integers = column.to_numpy()
+        if (integers.view(f"u{integers.itemsize}") >= len(self._direct)).any():  # what is negative is large there
+            return None
+        codes = self._direct[integers]
+        return None if self._direct_gaps and (codes < 0).any() else codes
 
     def _value_set(self, kind: pa.DataType) -> tuple[pa.Array, npt.NDArray[np.int32] | None]:
         if kind not in self._value_sets:
@@ -291,6 +308,16 @@ def _float64(column: pa.Array) -> npt.NDArray[np.float64]:
         texts = pc.if_else(numeric, column, pa.scalar(None, column.type))
         return np.asarray(pc.cast(texts, pa.float64()).to_numpy(zero_copy_only=False), np.float64)
     return np.full(len(column), np.nan)
+
+
+def _direct_table(positions: Mapping[str, int]) -> npt.NDArray[np.int32]:
+    """Return the index of each integer from 0 on, -1 where it is no category; empty where some are too large for it."""
+    integers = {int(text): position for text, position in positions.items() if _is_integer(text)}
+    if not integers or min(integers) < 0 or max(integers) >= _DIRECT_INTEGERS:
+        return np.empty(0, np.int32)
+    table = np.full(max(integers) + 1, -1, np.int32)
+    table[list(integers)] = list(integers.values())
+    return table
 
 
 def _has_short_cut(kind: pa.DataType) -> bool:

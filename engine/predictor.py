@@ -159,7 +159,7 @@ class Predictor:
         misses = np.flatnonzero(ok & ~hit)
         faults = dict(encoded.faults)
         if len(misses):
-            raw = self._runtime.infer(encoded.inputs.take(misses))
+            raw = self._runtime.infer(encoded.inputs if len(misses) == rows else encoded.inputs.take(misses))
             finite = np.isfinite(raw).all(axis=1)
             if not finite.all():
                 faults.update({int(row): _not_finite() for row in misses[~finite]})
