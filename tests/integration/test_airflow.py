@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Mapping
 from typing import Any
 
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -14,11 +15,13 @@ import pytest
 from tests.support.programs import BIN, ROOT, finish, start
 from tests.support.services import missing_service
 from tests.support.synthetic import FINITE_NAME, publish_synthetic, synthetic_space
+from tests.support.waiting import wait_until
 
 PYTHON = ROOT / ".venv-airflow" / "bin" / "python"
 DAG = ROOT / "examples" / "flights" / "airflow_dag.py"
-# Is locked once, and then foretable.
+# Is locked once, and then foretable; on the registry /hang it never ends.
 FORETABLE = """#!/bin/sh
+case "$*" in *--registry=/hang*) echo $$ >"{folder}/hanging"; exec sleep 300 ;; esac
 if mkdir "{folder}/tried" 2>/dev/null; then exit 75; fi
 exec "{foretable}" "$@" --runner local --workers 1
 """
@@ -26,7 +29,7 @@ exec "{foretable}" "$@" --runner local --workers 1
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Any]:
-    """What Airflow saw, and how three runs of the same day ended: well, with many bad rows, without a registry."""
+    """What Airflow saw, and how four runs of a day ended: well, with many bad rows, without a registry, never."""
     if not (PYTHON.parent.parent / ".installed").exists():
         missing_service("Airflow in .venv-airflow", "Run `make airflow`")
     root = tmp_path_factory.mktemp("airflow")
@@ -49,7 +52,12 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Any]:
         "output": str(root / "scores" / "date={date}"),
         "max_bad_share": 0.1,
     }
-    runs = [well, {**well, "max_bad_share": 0.05}, {**well, "registry": str(root / "nothing")}]
+    runs = [
+        well,
+        {**well, "max_bad_share": 0.05},
+        {**well, "registry": str(root / "nothing")},
+        {**well, "registry": "/hang", "timeout_s": 1},
+    ]
     environment = {
         "AIRFLOW_HOME": str(root),
         "AIRFLOW__CORE__DAGS_FOLDER": str(root / "dags"),
@@ -67,6 +75,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Any]:
     found: dict[str, Any] = json.loads(written.read_text())
     found["scores"] = sorted(path.name for path in (root / "scores" / "date=2026-01-04").iterdir())
     found["out"] = done.out + done.err
+    found["hanging"] = int((root / "hanging").read_text())
     return found
 
 
@@ -104,3 +113,8 @@ def test_any_other_exit_code_fails_at_once(report: Mapping[str, Any]) -> None:
         "tasks": {"score": ["failed", 1], "check": ["upstream_failed", 0]},
     }
     assert "foretable score: exit code 64 (bad settings)" in report["out"]
+
+
+def test_a_run_that_takes_too_long_is_stopped_with_its_process(report: Mapping[str, Any]) -> None:
+    assert report["runs"][3]["tasks"]["score"] == ["failed", 1]
+    wait_until(lambda: not psutil.pid_exists(report["hanging"]), what="the process had ended")

@@ -1,6 +1,7 @@
 """A program for Airflow's own Python: loads a DAG's file as Airflow does, runs it, and writes what it saw as JSON.
 
-``python airflow_report.py DAG_ID DATE CONFS REPORT``: the DAG is run once with each of the configurations, a JSON list.
+``python airflow_report.py DAG_ID DATE RUNS REPORT``: RUNS is a JSON list of configurations; ``timeout_s`` in one is how
+long ``score`` may take, in its one try.
 It imports nothing of this repository, which is not installed there.
 """
 
@@ -34,6 +35,9 @@ def run(dag: Any, date: str, conf: dict[str, Any]) -> dict[str, Any]:
     """Run a DAG as Airflow's scheduler would at this date, but without pauses between tries."""
     for task in dag.tasks:
         task.retry_delay, task.retry_exponential_backoff = timedelta(0), 0
+    if timeout_s := conf.pop("timeout_s", None):
+        score = dag.get_task("score")
+        score.execution_timeout, score.retries = timedelta(seconds=timeout_s), 0
     done = dag.test(logical_date=datetime.fromisoformat(date).replace(tzinfo=UTC), run_conf=conf)
     return {
         "state": str(done.state),
@@ -41,13 +45,13 @@ def run(dag: Any, date: str, conf: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def main(dag_id: str, date: str, confs: str, report: str) -> None:
+def main(dag_id: str, date: str, runs: str, report: str) -> None:
     """Write the report."""
     initdb()
     bag = DagBag()
     found: dict[str, Any] = {"errors": list(bag.import_errors.values()), "dags": sorted(bag.dags)}
     if dag := bag.dags.get(dag_id):
-        found |= {"dag": describe(dag), "runs": [run(dag, date, one) for one in json.loads(confs)]}
+        found |= {"dag": describe(dag), "runs": [run(dag, date, one) for one in json.loads(runs)]}
     Path(report).write_text(json.dumps(found), encoding="utf-8")
 
 
