@@ -14,6 +14,7 @@ _COMMANDS = {
     "publish": ("jobs.publish", "gate a bundle and its table, and point a label to them"),
     "rollback": ("jobs.rollback", "point a label back to an earlier release"),
     "releases": ("jobs.releases", "list what was published and where labels point"),
+    "pack": ("jobs.pack", "pack what executors need into one archive for spark-submit"),
     "score": ("jobs.score", "answer every row of a data set, in batch"),
     "predict": ("jobs.predict", "answer one row from the shell"),
     "serve": ("online.server", "answer over HTTP: table first, model on a miss"),
