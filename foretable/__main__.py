@@ -16,6 +16,7 @@ _COMMANDS = {
     "releases": ("jobs.releases", "list what was published and where labels point"),
     "pack": ("jobs.pack", "pack what executors need into one archive for spark-submit"),
     "score": ("jobs.score", "answer every row of a data set, in batch"),
+    "quarantine": ("jobs.quarantine", "look at the rows that a batch could not score; remove old ones"),
     "predict": ("jobs.predict", "answer one row from the shell"),
     "serve": ("online.server", "answer over HTTP: table first, model on a miss"),
     "verify": ("jobs.verify", "check every digest and block of the releases"),
