@@ -65,9 +65,19 @@ $(AIRFLOW): requirements/airflow.txt | $(BIN)/python
 		--require-hashes --only-binary :all: -r $<
 	@touch $@
 
-.PHONY: java
+.PHONY: java maven
 java: ## Find Java 17 or 21 for Spark; install it where missing and allowed
 	@scripts/ensure_java.sh --require
+
+maven: ## Find Maven for the services' jars; install it where missing and allowed
+	@scripts/ensure_maven.sh --require
+
+.PHONY: services-up services-down
+services-up: setup java maven ## Start HDFS and YARN on this machine; print how to use them
+	@$(BIN)/python -m services up
+
+services-down: setup ## Stop them; data stays (`python -m services down --wipe` removes it)
+	@$(BIN)/python -m services down
 
 .PHONY: demo
 demo: setup-demo ## Train, precompute, publish, serve and ask, on real flights
@@ -77,7 +87,7 @@ demo: setup-demo ## Train, precompute, publish, serve and ask, on real flights
 test: test-unit $(if $(REQUIRE_SERVICES),airflow) ## Run every test
 	@layers=(); for layer in contract integration e2e; do \
 		if [ -n "$$(find tests/$$layer -name 'test_*.py' -print -quit 2>/dev/null)" ]; then layers+=("tests/$$layer"); fi; done; \
-	if [ "$${#layers[@]}" -gt 0 ]; then $(call in-java,$(BIN)/python -m pytest "$${layers[@]}"); fi
+	if [ "$${#layers[@]}" -gt 0 ]; then $(call in-java,scripts/ensure_maven.sh >/dev/null; $(BIN)/python -m pytest "$${layers[@]}"); fi
 
 test-unit: setup ## Run the unit tests, in parallel
 	@$(BIN)/python -m pytest tests/unit -n auto

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from services.errors import DaemonFailed
-from services.process import ProcessIdentity
+from services.process import GRACE_S, ProcessIdentity
 
 _POLL_S = 0.1
 _LOG_TAIL_LINES = 30
@@ -39,7 +39,7 @@ class Program:
     log: Path
     probe: Callable[[], str | None]
     ready_timeout_s: float = 120.0
-    grace_s: float = 10.0
+    grace_s: float = GRACE_S
 
 
 class Daemon:

@@ -29,3 +29,15 @@ class DaemonFailed(ServiceError):
     """A daemon ended, or did not get ready in time: read its log."""
 
     exit_code = 75
+
+
+class DamagedState(ServiceError):
+    """The file that says which daemons are ours cannot be read: see to them by hand."""
+
+    exit_code = 65
+
+
+class BadUsage(ServiceError):
+    """The command line or a setting is at fault: fix the command."""
+
+    exit_code = 64

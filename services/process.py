@@ -12,6 +12,8 @@ import psutil
 # psutil derives the start from the time of boot, which moves a little when the clock is set. No id is reused within it.
 _TOLERANCE_S = 2.0
 _POLL_S = 0.02
+# How long a daemon may take to end when asked to: HDFS and YARN need one or two, more on a busy machine.
+GRACE_S = 10.0
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,7 @@ from services.daemon import Daemon, Program, clean_environment
 from services.errors import DaemonFailed
 from services.hadoop.configuration import (
     DATANODES,
-    HDFS_PORTS,
-    YARN_PORTS,
+    PORTS,
     datanode_options,
     write_configuration,
 )
@@ -54,8 +53,8 @@ class HadoopCluster:
         Args:
             directory: for data, logs and configuration; made where missing. Data of an earlier time is taken up.
             leashed: the daemons end when this process ends, even when killed.
-            ports: of an earlier time; kept where they can be.
-            processes: daemons of this directory that may be running, by name; their ports must be in ``ports``.
+            ports: all ports of an earlier time; kept where they are free.
+            processes: daemons of this directory that may be running on those ports, by name.
 
         Raises:
             MissingTool: no Java, or no Maven where the jars must be fetched.
@@ -68,7 +67,7 @@ class HadoopCluster:
         self._data = self.directory / "data"
         known = {name: process for name, process in (processes or {}).items() if process.alive}
         # While any daemon runs, the others know its ports, and nobody can have taken theirs from it.
-        self.ports = dict(ports or {}) if known else reserve_ports((*HDFS_PORTS, *YARN_PORTS), ports)
+        self.ports = dict(ports or {}) if known else reserve_ports(PORTS, ports)
         self.url = f"hdfs://{HOST}:{self.ports['namenode-rpc']}"
         write_configuration(self.conf_dir, data=self._data, ports=self.ports)
 
@@ -103,6 +102,11 @@ class HadoopCluster:
             "YARN_CONF_DIR": str(self.conf_dir),
             "JAVA_HOME": str(self.java_home),
         }
+
+    @property
+    def namenode_url(self) -> str:
+        """Where HDFS's pages are."""
+        return f"http://{self._address('namenode-http')}"
 
     @property
     def resourcemanager_url(self) -> str:
@@ -145,22 +149,13 @@ class HadoopCluster:
             launched()
 
     def wait_ready(self, *, yarn: bool) -> None:
-        """Return when HDFS has all its DataNodes and keeps what is written, and YARN has its node.
+        """Return when HDFS has its DataNodes and gives back what is written, and YARN has its node.
 
         Raises:
             DaemonFailed: it did not come to that.
         """
         for daemon in self.daemons if yarn else self.hdfs_daemons:
             daemon.wait_ready()
-        self.namenode.wait_ready()  # with every DataNode that runs, now that all do
-        try:
-            self.web.make_directory("/tmp", "1777")  # noqa: S108 - in HDFS, as every distribution has it
-            self.web.write(_PROBE, b"ready")
-            self.web.read(_PROBE)
-            self.web.delete(_PROBE)
-        except OSError as error:
-            message = f"{self.url}: a file must be written and read; got {error}. See {self.directory / 'logs'}."
-            raise DaemonFailed(message) from error
 
     def start(self, *, yarn: bool) -> None:
         """Start what is not running, and wait until it is ready. Raises DaemonFailed."""
@@ -185,7 +180,15 @@ class HadoopCluster:
 
     def _namenode_waits_for(self) -> str | None:
         datanodes = sum(datanode.running for datanode in self.datanodes)
-        return namenode_waits_for(self._address("namenode-http"), datanodes=datanodes)
+        waiting = namenode_waits_for(self._address("namenode-http"), datanodes=datanodes)
+        if waiting or not datanodes:
+            return waiting
+        # A DataNode counts as alive before it has told how much room it has: only a file that is written proves it.
+        self.web.make_directory("/tmp", "1777")  # noqa: S108 - in HDFS, as every distribution has it
+        self.web.write(_PROBE, b"ready")
+        self.web.read(_PROBE)
+        self.web.delete(_PROBE)
+        return None
 
     def _yarn_waits_for(self) -> str | None:
         return yarn_waits_for(self._address("resourcemanager-http"))

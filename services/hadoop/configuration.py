@@ -9,20 +9,13 @@ from xml.etree import ElementTree as ET
 from services.ports import HOST
 
 DATANODES = 2
-HDFS_PORTS = (
+# Every port that a daemon opens: a default would belong to whoever came first.
+PORTS = (
     "namenode-rpc",
     "namenode-http",
     *(f"datanode-{number}-{kind}" for number in range(1, DATANODES + 1) for kind in ("data", "http", "ipc")),
-)
-YARN_PORTS = (
-    "resourcemanager-rpc",
-    "resourcemanager-scheduler",
-    "resourcemanager-tracker",
-    "resourcemanager-admin",
-    "resourcemanager-http",
-    "nodemanager-rpc",
-    "nodemanager-localizer",
-    "nodemanager-http",
+    *(f"resourcemanager-{kind}" for kind in ("rpc", "scheduler", "tracker", "admin", "http")),
+    *(f"nodemanager-{kind}" for kind in ("rpc", "localizer", "http")),
 )
 
 Properties = Mapping[str, str | int]
@@ -34,7 +27,7 @@ def write_configuration(directory: Path, *, data: Path, ports: Mapping[str, int]
     Args:
         directory: where to; made where missing.
         data: an absolute directory for what the daemons store.
-        ports: by the names in ``HDFS_PORTS`` and ``YARN_PORTS``.
+        ports: by the names in ``PORTS``.
     """
     directory.mkdir(parents=True, exist_ok=True)
     _write(directory / "core-site.xml", core_site(data, ports))
@@ -140,7 +133,9 @@ def yarn_site(data: Path, ports: Mapping[str, int]) -> Properties:
         "yarn.nodemanager.vmem-check-enabled": "false",
         # The default takes the node away from a laptop whose disk is 90 % full.
         "yarn.nodemanager.disk-health-checker.max-disk-utilization-per-disk-percentage": "99.0",
+        # How long a container may take to end, by itself and then by force. A stopping node waits for both, and more.
         "yarn.nodemanager.sleep-delay-before-sigkill.ms": 100,
+        "yarn.nodemanager.process-kill-wait.ms": 1_000,
     }
 
 
@@ -163,4 +158,6 @@ def _write(file: Path, properties: Properties) -> None:
         ET.SubElement(entry, "name").text = name
         ET.SubElement(entry, "value").text = str(value)
     ET.indent(root)
-    ET.ElementTree(root).write(file, encoding="utf-8", xml_declaration=True)
+    partial = file.with_name(f".{file.name}.partial")  # a client may be reading the file
+    ET.ElementTree(root).write(partial, encoding="utf-8", xml_declaration=True)
+    partial.replace(file)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import json
 import time
+import urllib.error
 import urllib.parse
 import urllib.request
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 _PROBE_TIMEOUT_S = 5.0
 # A DataNode's first answer takes seconds on a busy machine: it loads its web server's classes for it.
 _OPERATION_TIMEOUT_S = 60.0
+_LONGEST_REASON_BYTES = 1_000
 # No proxy: the daemons are on this machine, whatever the environment says about the world outside.
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -115,6 +117,10 @@ def _get(url: str) -> Any:
 def _ask(method: str, url: str, content: bytes | None = None, *, timeout_s: float) -> bytes:
     headers = {"Content-Type": "application/octet-stream", "Accept": "application/json, */*"}
     request = urllib.request.Request(url, content, headers, method=method)  # noqa: S310 - always http://
-    with _OPENER.open(request, timeout=timeout_s) as response:
-        body: bytes = response.read()
-        return body
+    try:
+        with _OPENER.open(request, timeout=timeout_s) as response:
+            body: bytes = response.read()
+            return body
+    except urllib.error.HTTPError as error:
+        message = f"{method} {url}: HTTP {error.code}: {error.read(_LONGEST_REASON_BYTES).decode(errors='replace')}"
+        raise OSError(message) from error
