@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import csv
-import functools
-import io
 from collections.abc import Iterator, Mapping
 from typing import BinaryIO
 
@@ -20,6 +18,9 @@ from jobs.scoring.format import FormatOptions, Piece, Shape, Wanted
 from jobs.scoring.records import Records, byte_pieces, open_text, read_records
 
 _LONGEST_HEADER_BYTES = 1 << 20
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+# Python's parser refuses longer fields, 128 KiB unless told otherwise; Arrow's has no such limit, and both must agree.
+_LONGEST_FIELD_BYTES = 1 << 27
 
 
 class CsvFormat:
@@ -30,6 +31,7 @@ class CsvFormat:
     def __init__(self, options: FormatOptions) -> None:
         """Take the delimiter, and whether a record may span lines: then a file is not cut."""
         self._delimiter, self._multiline = options.delimiter, options.multiline
+        csv.field_size_limit(_LONGEST_FIELD_BYTES)  # of the whole process
 
     def shape(self, storage: Storage, path: str, piece_bytes: int) -> Shape:
         """Read a file's header."""
@@ -52,10 +54,12 @@ class CsvFormat:
         """Return the columns' names and where the records begin."""
         line = source.readline(_LONGEST_HEADER_BYTES)
         try:
-            names = self._fields(line.removeprefix(b"\xef\xbb\xbf").rstrip(b"\r\n"))
-        except ValueError as error:
+            names = self._fields(line.removeprefix(_BYTE_ORDER_MARK).rstrip(b"\r\n"))
+        except ValueError:
+            names = []
+        if line and (not names or len(line) == _LONGEST_HEADER_BYTES):
             message = f"{path}: a CSV file must begin with a line of column names; got {line[:80]!r}. Add one"
-            raise BadArtifact(message) from error
+            raise BadArtifact(message)
         if len(set(names)) != len(names):
             message = f"{path}: columns must have distinct names; got {', '.join(names)}. Rename them"
             raise BadArtifact(message)
@@ -83,13 +87,16 @@ class CsvFormat:
         """Parse all records at once; None where Arrow does not see the records that we see."""
         if not len(records) or not names or records.odd_quotes().any():
             return None
+        block = records.data[int(records.starts[0]) : int(records.stops[-1])]
+        # Arrow ends a record at a lone \r, drops a byte order mark wherever it begins, and decodes wanted columns only.
+        if block.count(b"\r") != block.count(b"\r\n") or block.startswith(_BYTE_ORDER_MARK) or not _is_utf8(block):
+            return None
         wrong: dict[int, InvalidInput] = {}
 
         def skip(row: pacsv.InvalidRow) -> str:
             wrong[row.number - 1] = _wrong_width(row.expected_columns, row.actual_columns)
             return "skip"
 
-        block = records.data[int(records.starts[0]) : int(records.stops[-1])]
         try:
             table = pacsv.read_csv(
                 pa.BufferReader(block),
@@ -103,7 +110,7 @@ class CsvFormat:
                     column_types=dict.fromkeys(header, pa.string()), strings_can_be_null=False, include_columns=names
                 ),
             )
-        except pa.ArrowInvalid:  # not UTF-8 somewhere
+        except pa.ArrowInvalid:  # no record is whole
             return None
         if table.num_rows + len(wrong) != len(records) or not all(0 <= row < len(records) for row in wrong):
             return None
@@ -119,34 +126,41 @@ class CsvFormat:
         malformed: dict[int, InvalidInput] = {}
         rows: list[Mapping[str, str]] = []
         for row in range(len(records)):
+            fields: list[str] = []
             try:
-                rows.append(dict(zip(header, self._fields(records.text(row), len(header)), strict=True)))
-            except InvalidInput as error:
-                malformed[row] = error
-                rows.append({})
+                fields = self._fields(records.text(row))
             except ValueError as error:
                 malformed[row] = InvalidInput(f"a record must be CSV in UTF-8: {error}", cause="malformed")
-                rows.append({})
+            else:
+                if len(fields) != len(header):
+                    malformed[row] = _wrong_width(len(header), len(fields))
+            rows.append({} if row in malformed else dict(zip(header, fields, strict=True)))
         columns = [pa.array([row.get(name) for row in rows], pa.string()) for name in names]
         if not names:
             return pa.RecordBatch.from_struct_array(pa.array([{}] * len(rows), pa.struct([]))), malformed
         return pa.RecordBatch.from_arrays(columns, names), malformed
 
-    def _fields(self, text: bytes, width: int | None = None) -> list[str]:
-        """Parse one record; raise ``ValueError`` where it is none, ``InvalidInput`` where it has another width."""
+    def _fields(self, text: bytes) -> list[str]:
+        """Parse one record; raise ``ValueError`` where it is none."""
         if text.count(b'"') % 2:
             message = f"a quote is never closed in {text[:80]!r}"
             raise ValueError(message)
         try:
-            fields = next(csv.reader(io.StringIO(text.decode(), newline=""), delimiter=self._delimiter), [])
+            return next(csv.reader([text.decode()], delimiter=self._delimiter), [])
         except csv.Error as error:
             raise ValueError(str(error)) from error
-        if width is not None and len(fields) != width:
-            raise _wrong_width(width, len(fields))
-        return fields
 
 
-@functools.cache
+def _is_utf8(text: bytes) -> bool:
+    if text.isascii():
+        return True
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def _wrong_width(expected: int, actual: int) -> InvalidInput:
     return InvalidInput(f"a record must have {expected} fields, as the header; got {actual}", cause="malformed")
 

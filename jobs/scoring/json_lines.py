@@ -12,6 +12,10 @@ from jobs.scoring.chunk import Chunk, Content
 from jobs.scoring.format import FormatOptions, Shape, Wanted
 from jobs.scoring.records import Records, byte_pieces, open_text, read_records
 
+# A value nested deeper than orjson's 254 levels cannot be written again, nor walked by Python: a row in so many
+# brackets is tried.
+_SHALLOW_BRACKETS = 250
+
 
 class JsonLinesFormat:
     """Reads files of JSON objects, one a line."""
@@ -37,11 +41,10 @@ def _chunk(records: Records, wanted: Wanted) -> Chunk:
     malformed: dict[int, InvalidInput] = {}
     rows: list[dict[str, object]] = []
     for number in range(len(records)):
-        row: dict[str, object] = {}
-        try:
-            row = _object(records.text(number))
-        except InvalidInput as error:
-            malformed[number] = error
+        row = _object(records.text(number))
+        if isinstance(row, InvalidInput):
+            malformed[number] = row
+            row = {}
         rows.append({**wanted.partition, **row} if wanted.partition else row)
     return Chunk(
         values=rows,
@@ -51,13 +54,14 @@ def _chunk(records: Records, wanted: Wanted) -> Chunk:
     )
 
 
-def _object(text: bytes) -> dict[str, object]:
+def _object(text: bytes) -> dict[str, object] | InvalidInput:
+    """Parse a record. An error is returned: raised and kept, it would keep this block of text through its traceback."""
     try:
         value = orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        message = f"a record must be a JSON object on one line: {error}"
-        raise InvalidInput(message, cause="malformed") from None
+        if text.count(b"[") + text.count(b"{") > _SHALLOW_BRACKETS:
+            orjson.dumps(value)
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError) as error:
+        return InvalidInput(f"a record must be a JSON object on one line: {error}", cause="malformed")
     if not isinstance(value, dict):
-        message = f"a record must be a JSON object; got {type(value).__name__}"
-        raise InvalidInput(message, cause="malformed")
+        return InvalidInput(f"a record must be a JSON object; got {type(value).__name__}", cause="malformed")
     return value

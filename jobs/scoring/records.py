@@ -87,7 +87,10 @@ def read_records(file: BinaryIO, start: int, stop: int, *, quoted_breaks: bool, 
     offset = start
     file.seek(max(start - 1, 0))
     if start:  # the line that begins before the range: it ends with the break at start - 1, or further on
-        offset = start - 1 + len(file.readline(_LONGEST_RECORD_BYTES))
+        line = file.readline(_LONGEST_RECORD_BYTES)
+        if len(line) == _LONGEST_RECORD_BYTES:
+            raise _endless(where, start - 1)
+        offset = start - 1 + len(line)
         file.seek(offset)
     rest = b""
     while offset < stop:
@@ -101,8 +104,7 @@ def read_records(file: BinaryIO, start: int, stop: int, *, quoted_breaks: bool, 
             breaks = np.append(breaks, len(data))  # the last record has no line break
         if not len(breaks):
             if len(data) > _LONGEST_RECORD_BYTES:
-                message = f"{where}: a record must end within {_LONGEST_RECORD_BYTES} bytes; from {offset} on none does"
-                raise BadArtifact(message)
+                raise _endless(where, offset)
             rest = data
             continue
         end = min(int(breaks[-1]) + 1, len(data))
@@ -139,13 +141,19 @@ def _quoted_breaks(data: bytes, *, at_end: bool) -> npt.NDArray[np.int64]:
     tail = int(breaks[-1]) + 1 if len(breaks) else 0
     if tail == len(data):
         return breaks
-    closed = (len(quotes) - np.searchsorted(quotes, tail)) % 2 == 0
-    if at_end and closed:
-        return np.append(breaks, len(data))
+    if len(quotes) % 2 == 0:  # no quote is open: the record ends with the file, or goes on in the next block
+        return np.append(breaks, len(data)) if at_end else breaks
     if at_end or len(data) - tail > _LONGEST_QUOTED_BYTES:
         line = data.find(b"\n", tail)
-        return np.append(breaks, line if line >= 0 else len(data)) if line >= 0 or at_end else breaks
+        if line >= 0 or at_end:
+            return np.append(breaks, line if line >= 0 else len(data))
     return breaks
+
+
+def _endless(where: str, offset: int) -> BadArtifact:
+    return BadArtifact(
+        f"{where}: a record must end within {_LONGEST_RECORD_BYTES} bytes; from byte {offset} on none does"
+    )
 
 
 def _records(data: bytes, offset: int, starts: npt.NDArray[np.int64], breaks: npt.NDArray[np.int64]) -> Records:
