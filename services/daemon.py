@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -50,7 +51,8 @@ class Daemon:
 
         Args:
             program: what to run.
-            leashed: end it when this process ends, even when killed; else it stays.
+            leashed: end it when this process ends, even when killed (on Linux, and where the main thread starts it);
+                else it stays.
             identity: the process that runs it already.
         """
         self.program = program
@@ -156,7 +158,10 @@ class Daemon:
 
 
 def _leash() -> tuple[str, ...]:
-    """Return a prefix under which the kernel ends the program when the thread that started it ends."""
+    """Return a prefix under which the kernel ends the program when this process ends."""
+    # The kernel's word for it is the end of the starting *thread*: one that a test starts must not take it along.
+    if threading.current_thread() is not threading.main_thread():
+        return ()
     setpriv = shutil.which("setpriv")  # util-linux
     return (setpriv, "--pdeathsig", "TERM") if setpriv else ()
 

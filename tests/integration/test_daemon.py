@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -139,6 +140,16 @@ signal.pause()
             process.kill()
     identity = ProcessIdentity(int(pid), float(started_s))
     wait_until(lambda: not identity.alive, what="the daemon has ended with its owner")
+
+
+def test_one_that_a_thread_starts_outlives_the_thread(daemon_of: Daemons) -> None:
+    daemon = daemon_of(WORKS)
+    thread = threading.Thread(target=daemon.start)
+    thread.start()
+    thread.join()
+    assert daemon.running
+    daemon.stop()
+    assert "works" in daemon.log_tail()
 
 
 def test_an_id_that_was_used_again_is_no_process_of_ours() -> None:
