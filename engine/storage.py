@@ -16,13 +16,20 @@ import pyarrow as pa
 
 from engine.errors import AlreadyExists, BadSettings, NotFound, Unavailable
 from engine.stores.file import FileStore
+from engine.stores.hdfs import HdfsStore
 from engine.stores.memory import MemoryStore
+from engine.stores.s3 import S3Store
 from engine.stores.store import Store, StoredFile, Write
 
 __all__ = ["Storage", "StoredFile", "Write", "open_storage"]
 
 # By scheme: what opens the rest of the URL. A library that a store needs is loaded when one is opened.
-_STORES: dict[str, Callable[[str], Store]] = {"file": FileStore, "memory": MemoryStore}
+_STORES: dict[str, Callable[[str], Store]] = {
+    "file": FileStore,
+    "hdfs": HdfsStore,
+    "memory": MemoryStore,
+    "s3": S3Store,
+}
 
 
 class Storage:

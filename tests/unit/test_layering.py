@@ -38,6 +38,10 @@ HOMES = {
     "kafka": ("streaming/*",),
     "confluent_kafka": ("streaming/*",),
     "ai_edge_litert": ("engine/*",),
+    "hdfs_native": ("engine/stores/hdfs.py",),
+    "boto3": ("engine/stores/s3*",),
+    "botocore": ("engine/stores/s3*",),
+    "fsspec": (),  # stores speak to their libraries themselves
     "matplotlib": ("foretable/*",),
     "requests": (),
     "pandas": (),
@@ -118,6 +122,7 @@ def test_engine_loads_no_heavy_library() -> None:
     loaded = loaded_after_importing([name_of(path) for path in modules("engine")])
     assert "engine" in loaded
     assert not loaded & {"tensorflow", "keras", "pyspark", "flask", "granian", "prometheus_client", "kafka"}
+    assert not loaded & {"hdfs_native", "boto3", "botocore"}  # a scheme that is not used costs nothing
 
 
 def test_front_door_loads_no_package_behind_it() -> None:
