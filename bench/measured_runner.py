@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+import jobs.scoring.task
 import jobs.shard_task  # noqa: F401  # the fork server loads this module first, and with it all that a task needs
 from bench.server_process import memory_bytes
-from jobs.runner import Hosts, Runner, Task
+from jobs.runner import Ranges, Runner, Task
 
 S = TypeVar("S")
 R = TypeVar("R")
@@ -38,10 +39,10 @@ class MeasuredRunner:
         splits: Sequence[S],
         advance: Callable[[int], object],
         *,
-        hosts: Hosts[S] | None = None,
+        ranges: Ranges[S] | None = None,
     ) -> list[R]:
         """Run all splits; see ``jobs.runner.Runner``."""
-        done = self._runner.run(MeasuredTask(task), splits, advance, hosts=hosts)
+        done = self._runner.run(MeasuredTask(task), splits, advance, ranges=ranges)
         for _, process, peak in done:
             self.peaks[process] = max(peak, self.peaks.get(process, 0))
         return [result for result, _, _ in done]

@@ -21,8 +21,9 @@ from engine.space import FeatureSpace
 
 MODEL = "net"
 FILE = Path(__file__).parent / ".cache" / "net.tflite"
+KERAS_FILE = FILE.with_suffix(".keras")
 # Carriers, origins, destinations, months, weekdays of the flights model: 423,360 combinations for each time slot.
-_SIZES = (16, 3, 105, 12, 7)
+SIZES = (16, 3, 105, 12, 7)
 _ROWS_PER_SLOT = 16 * 3 * 105 * 12 * 7
 _MOST_SLOTS = 4096
 _GOLDEN_ROWS = 32
@@ -41,7 +42,7 @@ def net_space(rows: int) -> FeatureSpace:
     names = ("carrier", "origin", "dest", "month", "weekday", "slot")
     return FeatureSpace(
         Categorical(name, tuple(f"{name} {number}" for number in range(size)))
-        for name, size in zip(names, (*_SIZES, slots), strict=True)
+        for name, size in zip(names, (*SIZES, slots), strict=True)
     )
 
 
@@ -52,7 +53,7 @@ def net_schema() -> OutputSchema:
 
 def net_bytes() -> bytes:
     """Return the LiteRT file, made in a process of its own where it is missing: TensorFlow is large."""
-    if not FILE.exists():
+    if not FILE.exists() or not KERAS_FILE.exists():
         done = subprocess.run([sys.executable, "-m", "bench.net"], capture_output=True, text=True, check=False)
         if done.returncode:
             message = f"python -m bench.net must end with 0; got {done.returncode}: {done.stderr[-800:]}"
@@ -62,10 +63,15 @@ def net_bytes() -> bytes:
 
 def write_net(registry: Registry, rows: int) -> str:
     """Write a bundle of the net over a space of about so many rows; return its id."""
-    space, schema, data = net_space(rows), net_schema(), net_bytes()
+    return registry.model(MODEL).write_bundle(net_bundle(net_space(rows)))
+
+
+def net_bundle(space: FeatureSpace) -> BundleContents:
+    """Return a bundle of the net over a space of six index features, no larger than those of ``net_space``."""
+    schema, data = net_schema(), net_bytes()
     golden = [dict(space.row(ordinal)) for ordinal in range(0, space.size, space.size // _GOLDEN_ROWS)]
     answers = Runtime(data, space, schema.width).infer(space.encode_rows(golden).inputs)
-    contents = BundleContents(
+    return BundleContents(
         model=MODEL,
         space=space,
         schema=schema,
@@ -76,7 +82,6 @@ def write_net(registry: Registry, rows: int) -> str:
         histogram=response_histogram(answers, schema),
         limits={},
     )
-    return registry.model(MODEL).write_bundle(contents)
 
 
 def main() -> None:
@@ -93,6 +98,7 @@ def main() -> None:
     hidden = layers.Dense(32, "relu")(layers.Dense(64, "relu")(layers.Concatenate()(parts)))
     model = keras.Model(inputs, {"on_time": layers.Dense(1, "sigmoid", name="on_time")(hidden)})
     FILE.parent.mkdir(exist_ok=True)
+    model.save(KERAS_FILE)
     temporary = FILE.with_suffix(".part")
     temporary.write_bytes(convert(model, space, net_schema()))
     temporary.replace(FILE)
