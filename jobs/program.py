@@ -42,7 +42,10 @@ def add_common(parser: argparse.ArgumentParser, *, registry: bool = True) -> Non
     """Add the options that every program has."""
     if registry:
         parser.add_argument(
-            "--registry", required=True, metavar="URL", help="where models live: a directory or file:// URL"
+            "--registry",
+            required=True,
+            metavar="URL",
+            help="where models live: a directory, file://, hdfs:// or s3:// URL",
         )
     parser.add_argument("--json", action="store_true", help="print the result as one line of JSON, and no progress bar")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an unexpected error")
