@@ -29,7 +29,7 @@ ARROWS = {
 HOMES = {
     "tensorflow": ("jobs/train*", "jobs/export*"),
     "keras": ("jobs/train*", "jobs/export*"),
-    "pyspark": ("jobs/spark_runner.py",),
+    "pyspark": ("jobs/spark_runner.py", "jobs/dataframe.py"),
     "py4j": ("jobs/spark_runner.py",),
     "flask": ("online/*",),
     "werkzeug": ("online/*",),
