@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import secrets
+import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import boto3
 import pytest
@@ -139,6 +142,39 @@ def test_a_bucket_that_does_not_exist_is_the_settings_matter(bucket: str) -> Non
     for call in (storage.names, lambda: storage.create("a", b"")):
         with pytest.raises(BadSettings, match="the bucket must exist; it does not"):
             call()
+
+
+def test_what_is_denied_is_the_deployment_s_matter(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    open_storage(f"{bucket}/denied").create("a/file", b"1")
+    iam = boto3.client("iam")
+    iam.create_user(UserName="mallory")
+    key = iam.create_access_key(UserName="mallory")["AccessKey"]
+    with authorized(os.environ["AWS_ENDPOINT_URL"]):
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
+        storage = open_storage(f"{bucket}/denied")
+        for call in CALLS:
+            with pytest.raises(BadSettings, match=r"permission denied\. Grant it"):
+                call(storage)
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIANOBODY")
+        with pytest.raises(BadSettings, match="must have valid credentials; got InvalidAccessKeyId"):
+            open_storage(f"{bucket}/denied").read("a/file")
+
+
+@contextmanager
+def authorized(endpoint: str) -> Iterator[None]:
+    """Have the server ask who may do what, from the first request on."""
+
+    def ask_after(requests: str) -> None:
+        headers = {"Content-Type": "text/plain"}
+        request = urllib.request.Request(f"{endpoint}/moto-api/reset-auth", data=requests.encode(), headers=headers)
+        urllib.request.urlopen(request).close()
+
+    ask_after("0")
+    try:
+        yield
+    finally:
+        ask_after("inf")
 
 
 @pytest.mark.parametrize("url", ["s3://", "s3:///path", "s3://no bucket/x"])
