@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from engine.encoded import Encoded
 from engine.errors import InvalidInput
@@ -49,7 +51,8 @@ class Chunk:
 
     Attributes:
         values: the columns that were asked for, or a dictionary a row where a column may mix types.
-        content: returns all of a row, also what nobody asked for; called in ascending order of rows.
+        content: returns all of a row, also what nobody asked for; called in ascending order of rows, and before
+            the next chunk is read.
         position: returns where a row stands.
         malformed: row within the chunk -> why it could not be parsed. Such a row has nulls, or no values.
     """
@@ -86,6 +89,25 @@ def with_partition(batch: pa.RecordBatch, partition: Mapping[str, str | None]) -
             texts = pa.nulls(len(batch), pa.string()) if value is None else pa.repeat(pa.scalar(value), len(batch))
             batch = batch.append_column(name, texts)
     return batch
+
+
+def python_value(scalar: pa.Scalar) -> object:
+    """Return an Arrow value as Python has it, on a host with pandas and without.
+
+    Where Python has none (nanoseconds, a far time), its text; where a text is not UTF-8, its bytes.
+    """
+    kind = scalar.type
+    if not (pa.types.is_temporal(kind) and getattr(kind, "unit", "") == "ns"):
+        with suppress(ValueError, OverflowError):
+            return scalar.as_py()
+    if isinstance(scalar, pa.DictionaryScalar):
+        scalar = scalar.value
+    if isinstance(scalar, pa.BinaryScalar):
+        return bytes(scalar.as_buffer())
+    try:
+        return pc.cast(scalar, pa.string()).as_py()
+    except pa.ArrowException:
+        return f"a {kind} that has no text"
 
 
 def json_text(value: object) -> str:

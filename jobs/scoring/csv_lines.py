@@ -91,6 +91,8 @@ class CsvFormat:
         # Arrow ends a record at a lone \r, drops a byte order mark wherever it begins, and decodes wanted columns only.
         if block.count(b"\r") != block.count(b"\r\n") or block.startswith(_BYTE_ORDER_MARK) or not _is_utf8(block):
             return None
+        if not _is_well_quoted(block, self._delimiter):
+            return None
         wrong: dict[int, InvalidInput] = {}
 
         def skip(row: pacsv.InvalidRow) -> str:
@@ -149,6 +151,15 @@ class CsvFormat:
             return next(csv.reader([text.decode()], delimiter=self._delimiter), [])
         except csv.Error as error:
             raise ValueError(str(error)) from error
+
+
+def _is_well_quoted(block: bytes, delimiter: str) -> bool:
+    """Whether quotes stand around whole fields. Where others are, parsers differ in what is inside of which."""
+    codes = np.frombuffer(b"\n" + block + b"\n", np.uint8)
+    quotes = np.flatnonzero(codes == ord('"'))
+    opening, closing = codes[quotes[::2] - 1], codes[quotes[1::2] + 1]
+    within = [ord(delimiter), *b'\n"']  # a quote: of a doubled one, the first closes and the second opens
+    return len(quotes) % 2 == 0 and bool(np.isin(opening, within).all() and np.isin(closing, [*within, *b"\r"]).all())
 
 
 def _is_utf8(text: bytes) -> bool:

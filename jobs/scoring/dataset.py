@@ -33,7 +33,9 @@ class InputFile:
 
 
 class Dataset:
-    """All files below a directory, or one file. Names that begin with ``_`` or ``.`` are nobody's data.
+    """All files below a directory, or one file, less hidden ones.
+
+    Names that begin with ``.`` or ``_`` are hidden, but not a partition's directory ``_key=value``.
 
     Attributes:
         url: of its root.
@@ -59,7 +61,7 @@ class Dataset:
         files = []
         for found in self.storage.walk(self._name):
             path = found.path.removeprefix(self._name).removeprefix("/")
-            if not any(part.startswith("_") for part in path.split("/")):
+            if not any(_is_hidden(part) for part in path.split("/")):
                 files.append(InputFile(path=path, size_bytes=found.size_bytes, version=found.version))
         if not files:
             message = f"input {self.url} must hold at least one file; got none. Is it the right path, or not there yet?"
@@ -71,10 +73,15 @@ class Dataset:
         return f"{self._name}/{path}" if path else self._name
 
 
+def _is_hidden(name: str) -> bool:
+    # As Spark has it: a partition of a column _day is data, and a file that hdfs dfs -put still writes is none.
+    return (name.startswith("_") and "=" not in name) or name.endswith("._COPYING_")
+
+
 def partition_values(partition: str) -> Mapping[str, str | None]:
     """Return the columns that a partition's directories stand for, as Hive and Spark write them."""
     pairs = (part.partition("=") for part in partition.split("/") if part)
-    return {key: None if value == _NULL_PARTITION else unquote(value) for key, _, value in pairs}
+    return {unquote(key): None if value == _NULL_PARTITION else unquote(value) for key, _, value in pairs}
 
 
 def split_url(url: str) -> tuple[str, str]:
@@ -84,7 +91,7 @@ def split_url(url: str) -> tuple[str, str]:
         BadSettings: it has no parent.
     """
     parent, _, name = url.rstrip("/").rpartition("/")
-    if not name or parent.endswith(":/") or name in {".", ".."}:
+    if not name or name.endswith(":") or parent.endswith(":/") or name in {".", ".."}:
         message = f"a data set must be a directory or a file below a root; got {url!r}"
         raise BadSettings(message)
     return parent or ("/" if url.startswith("/") else "."), name

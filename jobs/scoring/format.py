@@ -120,7 +120,7 @@ def guess_format(paths: Iterable[str]) -> str:
         BadSettings: they tell none, or several.
     """
     by_suffix = {suffix: name for name, (_, _, suffixes) in _FORMATS.items() for suffix in suffixes}
-    found = {by_suffix.get(PurePosixPath(path).suffix): path for path in paths}
+    found = {by_suffix.get(PurePosixPath(path).suffix.lower()): path for path in paths}
     if None in found:
         message = (
             f"input file {found[None]}: must end with one of {', '.join(by_suffix)}. Say --format, or move it away"

@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 
 from engine.bundle import Bundle
-from engine.errors import BadSettings, EngineBug
+from engine.errors import BadArtifact, BadSettings, EngineBug, NotFound
 from engine.manifest import canonical_json, new_manifest, now_text, sha256
 from engine.registry import Registry
 from engine.release import Release
@@ -150,13 +150,20 @@ def score(registry: Registry, settings: ScoreSettings, open_runner: Callable[[],
             return _outcome(plan, manifest, computed=0, seconds=0.0, runner="none: it was there")
         plan.output.check_empty({split.path for split in plan.splits})
         started = time.monotonic()
-        done, runner = _run(plan, settings, open_runner, shared)
-        seconds = time.monotonic() - started
-        manifest = _manifest(plan, settings, done)
-        plan.output.check_files(_files(done))
-        if lease:
-            lease.check()
-        plan.output.show(manifest)
+        try:
+            done, runner = _run(plan, settings, open_runner, shared)
+            seconds = time.monotonic() - started
+            manifest = _manifest(plan, settings, done)
+            plan.output.check_files(_files(done))
+            if lease:
+                lease.check()
+            plan.output.show(manifest)
+        except (BadArtifact, NotFound):  # the files are gone where an equal run has shown them meanwhile
+            manifest = plan.output.manifest()
+            if manifest is None:
+                raise
+            plan.output.remove_unfinished()
+            return _outcome(plan, manifest, computed=0, seconds=0.0, runner="none: an equal run was first")
         return _outcome(plan, manifest, computed=sum(split.computed for split in done), seconds=seconds, runner=runner)
 
 
@@ -173,7 +180,10 @@ def _plan(registry: Registry, settings: ScoreSettings) -> _Plan:
     files = dataset.files()
     kind = settings.format or guess_format(file.path or dataset.url for file in files)
     shapes = _shapes(dataset, files, kind, settings)
-    kept = _kept(settings, bundle, files, (shape.schema for _, shape in shapes))
+    schemas = [shape.schema for _, shape in shapes]
+    in_path = {name for file in files for name in partition_values(file.partition)}
+    kept = _kept(settings, bundle, in_path, schemas)
+    _check_redact(settings, in_path, schemas)
     fingerprint = {
         "version": VERSION,
         "release": {name: value for name, value in asdict(release).items() if name not in {"gate", "time"}},
@@ -188,6 +198,9 @@ def _plan(registry: Registry, settings: ScoreSettings) -> _Plan:
     splits = plan_splits(shapes, settings.size, fingerprint)
     run = sha256(canonical_json([fingerprint, [split.key for split in splits]]))[:16]
     output = Output(settings.output, run)
+    if f"{output.url}/".startswith(f"{dataset.url}/"):
+        message = f"output {output.url} must not be within the input, {dataset.url}: the next run would read it"
+        raise BadSettings(message)
     spec = ScoreSpec(
         registry=registry.url,
         model=settings.model,
@@ -219,23 +232,36 @@ def _shapes(
         return list(zip(files, pool.map(shape, files), strict=True))
 
 
-def _kept(
-    settings: ScoreSettings, bundle: Bundle, files: Iterable[InputFile], schemas: Iterable[pa.Schema | None]
-) -> pa.Schema:
+def _kept(settings: ScoreSettings, bundle: Bundle, in_path: set[str], schemas: Iterable[pa.Schema | None]) -> pa.Schema:
     """Return the kept columns; those of the partitions' directories stay where they are.
 
     Raises:
         BadSettings: one has the name of a column that is added.
     """
-    in_path = {name for file in files for name in partition_values(file.partition)}
-    kept = kept_schema(settings.keep, schemas)
-    kept = pa.schema([column for column in kept if column.name not in in_path])
+    kept = kept_schema(settings.keep, schemas, in_path)
     added = answer_schema(bundle.schema, settings.prefix).names
     twice = sorted({*kept.names, *in_path} & set(added))
     if twice:
         message = f"added columns must have other names than the input's; both have {', '.join(twice)}. Give a --prefix"
         raise BadSettings(message)
     return kept
+
+
+def _check_redact(settings: ScoreSettings, in_path: set[str], schemas: Iterable[pa.Schema | None]) -> None:
+    """Refuse a redacted column that no file has: a slip of the pen would show what must be hidden.
+
+    Raises:
+        BadSettings: there is one.
+    """
+    known = set(in_path)
+    for schema in schemas:
+        if schema is None:  # each row has its own
+            return
+        known.update(schema.names)
+    unknown = [name for name in settings.redact if name not in known]
+    if unknown:
+        message = f"a redacted column must be one of {', '.join(sorted(known))}; got {', '.join(unknown)}"
+        raise BadSettings(message)
 
 
 def _run(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from pyarrow import orc
 
 from engine.storage import Storage
 from jobs.scoring.chunk import CHUNK_ROWS, Chunk
-from jobs.scoring.columnar import Batches, column_chunks, decoding
+from jobs.scoring.columnar import Batches, checked_schema, column_chunks, decoding
 from jobs.scoring.format import FormatOptions, Piece, Shape, Wanted
 
 
@@ -25,18 +26,22 @@ class OrcFormat:
         with decoding(storage, path), storage.open_input(path) as source:
             file = orc.ORCFile(source)
             piece = Piece(start=0, stop=file.nstripes, size_bytes=file.content_length, rows=file.nrows)
-            return Shape(schema=file.schema, pieces=(piece,) if file.nrows else ())
+            return Shape(
+                schema=checked_schema(file.schema, f"{storage.url}/{path}"), pieces=(piece,) if file.nrows else ()
+            )
 
     def read(self, storage: Storage, path: str, start: int, stop: int, wanted: Wanted) -> Iterator[Chunk]:
         """Read stripes ``start`` to ``stop - 1``; ``start`` is 0."""
         with decoding(storage, path), storage.open_input(path) as source:
             file = orc.ORCFile(source)
-            names = [name for name in wanted.columns if name in file.schema.names]
+            # With no column at all, pyarrow reads no row either.
+            names = [name for name in wanted.columns if name in file.schema.names] or file.schema.names[:1]
+            guard = partial(decoding, storage, path)
             first = 0
             for number in range(start, stop):
                 stripe = file.read_stripe(number, columns=names)
                 batches = (stripe.slice(begin, CHUNK_ROWS) for begin in range(0, stripe.num_rows, CHUNK_ROWS))
-                yield from column_chunks(batches, first, _whole(file, number), wanted)
+                yield from column_chunks(batches, first, _whole(file, number), wanted, guard)
                 first += stripe.num_rows
 
 

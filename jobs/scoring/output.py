@@ -14,6 +14,7 @@ from engine.errors import AlreadyExists, BadArtifact, BadSettings, NotFound, Ref
 from engine.manifest import parse_manifest, seal
 from engine.storage import Storage, open_storage
 from jobs.scoring.dataset import split_url
+from jobs.scoring.quarantine import FOLDER
 from jobs.scoring.split_done import FileDone
 
 KIND, VERSION = "scores", 1
@@ -79,7 +80,7 @@ class Output:
         """
         if self._staging != self._name:
             return
-        strays = [path for path in self._files() if not path.startswith("_") and path not in expected]
+        strays = [path for path in self._files() if not (path in expected or _is_ours(path))]
         if strays:
             message = (
                 f"output {self.url} must be empty or of this run; got {len(strays)} other files: {strays[0]}, … "
@@ -92,7 +93,9 @@ class Output:
 
         Raises:
             BadArtifact: one is missing or cut short.
+            Refused: files are written in their place, and so does another run.
         """
+        self.manifest()
         wanted = {file.path: file.size_bytes for file in files}
         found = self._files()
         for path, size_bytes in wanted.items():
@@ -101,6 +104,7 @@ class Output:
                     f"{self.staging_url}/{path}: must be {size_bytes} bytes long; got {found.get(path)}. Run again"
                 )
                 raise BadArtifact(message)
+        self.check_empty(wanted)
         for path in found.keys() - wanted.keys() - {MANIFEST, _SUCCESS}:
             self._storage.remove(f"{self._staging}/{path}")
 
@@ -114,7 +118,8 @@ class Output:
             try:
                 self._storage.create(f"{self._staging}/{name}", data)
             except AlreadyExists:  # an equal run wrote it: what matters in it is equal too
-                continue
+                if self._staging == self._name:
+                    self.manifest()  # refuses any other run's
         if self._staging == self._name:
             return
         try:
@@ -122,9 +127,9 @@ class Output:
         except (AlreadyExists, NotFound):  # an equal run was first; manifest() refuses any other
             if self.manifest() is None:
                 raise
-        self._remove_unfinished()
+        self.remove_unfinished()
 
-    def _remove_unfinished(self) -> None:
+    def remove_unfinished(self) -> None:
         """Remove what runs of other inputs or releases left of this output: now that it is there, none can end."""
         unfinished = re.compile(rf"_{re.escape(self._name)}-[0-9a-f]{{16}}")
         for name in self._storage.names():
@@ -134,6 +139,11 @@ class Output:
     def _files(self) -> dict[str, int]:
         walked = self._storage.walk(self._staging, hidden=True)
         return {file.path.removeprefix(f"{self._staging}/"): file.size_bytes for file in walked}
+
+
+def _is_ours(path: str) -> bool:
+    """Whether a file is none that readers take for data: a manifest, a quarantined row, somebody's unfinished work."""
+    return path in {MANIFEST, _SUCCESS} or path.startswith(f"{FOLDER}/") or path.rpartition("/")[2].startswith(".")
 
 
 def check_name(url: str) -> None:

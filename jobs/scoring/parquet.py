@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pyarrow.parquet as pq
 
 from engine.storage import Storage
 from jobs.scoring.chunk import CHUNK_ROWS, Chunk
-from jobs.scoring.columnar import Batches, column_chunks, decoding
+from jobs.scoring.columnar import Batches, checked_schema, column_chunks, decoding
 from jobs.scoring.format import FormatOptions, Piece, Shape, Wanted
 
 
@@ -29,7 +30,7 @@ class ParquetFormat:
                 Piece(start=number, stop=number + 1, size_bytes=group.total_byte_size, rows=group.num_rows)
                 for number, group in enumerate(groups)
             )
-            return Shape(schema=file.schema_arrow, pieces=tuple(pieces))
+            return Shape(schema=checked_schema(file.schema_arrow, f"{storage.url}/{path}"), pieces=tuple(pieces))
 
     def read(self, storage: Storage, path: str, start: int, stop: int, wanted: Wanted) -> Iterator[Chunk]:
         """Read row groups ``start`` to ``stop - 1``."""
@@ -38,9 +39,11 @@ class ParquetFormat:
             texts = [name for name in _text_columns(metadata) if name in wanted.texts]
             file = pq.ParquetFile(source, metadata=metadata, read_dictionary=texts, page_checksum_verification=True)
             names = [name for name in wanted.columns if name in file.schema_arrow.names]
+            guard = partial(decoding, storage, path)
             first = sum(file.metadata.row_group(number).num_rows for number in range(start))
             for group in range(start, stop):
-                yield from column_chunks(_batches(file, group, names), first, _whole(file, group), wanted)
+                batches = _batches(file, group, names)
+                yield from column_chunks(batches, first, _whole(file, group), wanted, guard)
                 first += file.metadata.row_group(group).num_rows
 
 

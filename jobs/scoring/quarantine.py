@@ -29,6 +29,7 @@ SCHEMA = pa.schema(
 )
 # Faulty rows that are kept before they are written: a file of nothing but bad rows must not fill the memory.
 _BUFFER_ROWS = 1 << 14
+_BUFFER_BYTES = 1 << 24
 
 
 class Quarantine:
@@ -50,6 +51,7 @@ class Quarantine:
         self._file: BinaryIO = tempfile.TemporaryFile(dir=scratch)  # noqa: SIM115 - closed by close
         self._writer = pq.ParquetWriter(self._file, SCHEMA, compression="zstd")
         self._buffer: list[Mapping[str, object]] = []
+        self._buffer_bytes = 0
         self.rows = 0
         self.causes: Counter[str] = Counter()
 
@@ -72,7 +74,8 @@ class Quarantine:
             )
             self.causes[error.cause] += 1
             self.rows += 1
-            if len(self._buffer) >= _BUFFER_ROWS:
+            self._buffer_bytes += len(text or raw or b"")
+            if len(self._buffer) >= _BUFFER_ROWS or self._buffer_bytes >= _BUFFER_BYTES:
                 self._flush()
 
     def finish(self) -> BinaryIO:
@@ -91,6 +94,7 @@ class Quarantine:
         if self._buffer:
             self._writer.write_batch(pa.RecordBatch.from_pylist(self._buffer, SCHEMA))
             self._buffer.clear()
+            self._buffer_bytes = 0
 
     def _message(self, error: InvalidInput) -> str:
         # A message quotes the value. Without a feature it may quote any part of the row.

@@ -8,7 +8,9 @@ from itertools import groupby
 
 from engine.manifest import canonical_json, sha256
 from jobs.scoring.dataset import InputFile
-from jobs.scoring.format import Shape
+from jobs.scoring.format import Piece, Shape
+
+_NO_ROWS = Shape(schema=None, pieces=(Piece(start=0, stop=0, size_bytes=0, rows=0),))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +79,7 @@ class Split:
 
 
 def plan_splits(shapes: Iterable[tuple[InputFile, Shape]], size: SplitSize, fingerprint: object) -> list[Split]:
-    """Cut an input into splits that never span two partitions.
+    """Cut an input into splits that never span two partitions; one without rows gives one split, for its columns.
 
     Args:
         shapes: the files with their shapes, sorted by path.
@@ -85,6 +87,8 @@ def plan_splits(shapes: Iterable[tuple[InputFile, Shape]], size: SplitSize, fing
         fingerprint: all that decides the bytes of an output but the input, as canonical JSON takes it.
     """
     ordered = sorted(shapes, key=lambda pair: (pair[0].partition, pair[0].path))
+    if not any(shape.pieces for _, shape in ordered):
+        ordered = [(file, _NO_ROWS) for file, _ in ordered[:1]]
     splits = []
     for partition, files in groupby(ordered, key=lambda pair: pair[0].partition):
         for sections in _packed(_pieces(files), size):

@@ -85,7 +85,7 @@ def read_done(storage: Storage, path: str) -> SplitDone:
         fields = json.loads(metadata[_METADATA.encode()])
         quarantine = fields.pop("quarantine")
         counts = Counts(quarantine=FileDone(**quarantine) if quarantine else None, **fields)
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         message = f"{storage.url}/{path}: must be a split of a scoring job; got another file. Remove it and run again"
         raise BadArtifact(message) from error
     return counts.done(path, digest_file(storage, path), computed=False)

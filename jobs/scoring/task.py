@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from engine.answer import Answers, Source
 from engine.encoded import Encoded
-from engine.errors import AlreadyExists, BadArtifact, InvalidInput, Unavailable
+from engine.errors import AlreadyExists, BadArtifact, InvalidInput, NotFound, Unavailable
 from engine.storage import Storage, open_storage
 from jobs.digested import DigestedWriter, digest_rest
 from jobs.scoring.answer_columns import answer_arrays, answer_schema
@@ -127,10 +127,9 @@ class _Work:
         try:
             with open_writer(digested, self._schema) as writer:
                 for section in self._split.sections:
-                    self._check_unchanged(section)
-                    for chunk in self._chunks(section):
-                        self._score(section, chunk, calls, quarantine, writer)
-                    self._check_unchanged(section)
+                    with self._unchanged(section):
+                        for chunk in self._chunks(section):
+                            self._score(section, chunk, calls, quarantine, writer)
                 self._check_table()
                 counts = Counts(
                     rows=self._rows,
@@ -218,10 +217,24 @@ class _Work:
             )
             raise Unavailable(message)
 
+    @contextmanager
+    def _unchanged(self, section: Section) -> Iterator[None]:
+        """See that a file stays as it was planned; one that is replaced while it is read looks damaged, or gone."""
+        self._check_unchanged(section)
+        try:
+            yield
+        except (BadArtifact, NotFound):
+            self._check_unchanged(section)
+            raise
+        self._check_unchanged(section)
+
     def _check_unchanged(self, section: Section) -> None:
         path = self._dataset.full_path(section.file.path)
-        found = self._dataset.storage.stat(path)
-        if (found.size_bytes, found.version) != (section.file.size_bytes, section.file.version):
+        try:
+            found = self._dataset.storage.stat(path)
+        except NotFound:
+            found = None
+        if found is None or (found.size_bytes, found.version) != (section.file.size_bytes, section.file.version):
             message = (
                 f"input {self._dataset.storage.url}/{path} must stay as it is while it is scored; it was changed. "
                 "Run again once it is finished"

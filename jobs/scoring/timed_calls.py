@@ -23,7 +23,7 @@ class TimedCalls:
 
     def __init__(self, timeout_s: float) -> None:
         """Keep the time that a call may take."""
-        self._timeout_s = timeout_s
+        self._timeout_s = min(timeout_s, threading.TIMEOUT_MAX)
         self._calls: queue.SimpleQueue[Callable[[], None] | None] | None = None
 
     def run(self, call: Callable[[], R]) -> R:

@@ -72,6 +72,7 @@ def rows(data: bytes, *columns: str, **options: object) -> list[dict[str, object
 @given(parts=ROWS, multiline=st.booleans(), names=st.sampled_from([HEADER, ["city"], ["size", "id"]]))
 @example(parts=[(b"", b'a"b,"c,z'), (b"", b'x,y",z')], multiline=False, names=HEADER)
 @example(parts=[(b'a"b,"c,z\nx\ry\n1,2,3', b"x,y,z")], multiline=False, names=HEADER)  # one merged, one cut in two
+@example(parts=[(b'a","\n"\n""\n"', b"x,y,z")], multiline=True, names=HEADER)
 @example(parts=[(b"\xff,y,z", b"x,y,z")], multiline=False, names=["city"])  # broken where nobody looks
 def test_both_paths_see_the_same_records(parts: list[tuple[bytes, bytes]], multiline: bool, names: list[str]) -> None:
     text = b"\n".join(nasty + b"\n" + plain for nasty, plain in parts)
@@ -92,7 +93,7 @@ def test_both_paths_see_the_same_records(parts: list[tuple[bytes, bytes]], multi
     "text",
     [
         b"1,Bern,2\n2,Wil,3\n",
-        b'1,"Bern, BE",2\n2,"say ""Wil""",3\n',
+        b'1,"Bern, BE",2\r\n2,"say ""Wil""",""\r\n',
         b"1,Bern\n2,Wil,3\n,,\n1,2,3,4\n",
         b"1\n2\n",
         "1,東京,2\r\n\r\n2,Łódź,3".encode(),

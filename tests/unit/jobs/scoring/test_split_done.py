@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import hashlib
+import io
+import itertools
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from engine.errors import BadArtifact
+from engine.storage import open_storage
+from jobs.digested import digest_file
+from jobs.scoring.split_done import Counts, FileDone, read_done
+
+_numbers = itertools.count()
+STORAGE = open_storage("memory://split-done")
+QUARANTINE = FileDone(path="_quarantine/part-a.parquet", size_bytes=7, sha256="ab", rows=2)
+COUNTS = Counts(rows=3, quarantine=QUARANTINE, sources={"table": 1, "model": 2}, causes={"null": 2})
+
+
+def stored(metadata: dict[str, str] | None) -> tuple[str, bytes]:
+    file = io.BytesIO()
+    schema = pa.schema([("x", pa.int64())])
+    with pq.ParquetWriter(file, schema) as writer:
+        writer.write_table(pa.table({"x": [1, 2, 3]}, schema))
+        if metadata:
+            writer.add_key_value_metadata(metadata)
+    name = f"{next(_numbers)}.parquet"
+    STORAGE.create(name, file.getvalue())
+    return name, file.getvalue()
+
+
+@pytest.mark.parametrize("counts", [COUNTS, Counts(rows=3, quarantine=None, sources={}, causes={})])
+def test_a_finished_split_says_what_came_of_it(counts: Counts) -> None:
+    name, data = stored(counts.to_metadata())
+    found = read_done(STORAGE, name)
+    assert found == counts.done(name, digest_file(STORAGE, name), computed=False)
+    assert found.file == FileDone(path=name, size_bytes=len(data), sha256=hashlib.sha256(data).hexdigest(), rows=3)
+    assert (found.counts, found.computed) == (counts, False)
+
+
+def test_equal_counts_have_equal_bytes() -> None:
+    other = Counts(rows=3, quarantine=QUARANTINE, sources={"model": 2, "table": 1}, causes={"null": 2})
+    assert other.to_metadata() == COUNTS.to_metadata()
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [None, {"foretable": "[]"}, {"foretable": "x"}, {"foretable": "1"}, {"foretable": json.dumps({"rows": 1})}],
+)
+def test_another_file_is_refused(metadata: dict[str, str] | None) -> None:
+    name, _ = stored(metadata)
+    with pytest.raises(BadArtifact, match=rf"{name}: must be a split of a scoring job; got another file\. Remove it"):
+        read_done(STORAGE, name)
+
+
+def test_a_damaged_file_is_refused() -> None:
+    STORAGE.create("damaged.parquet", b"PAR1 and so on")
+    with pytest.raises(BadArtifact, match=r"damaged\.parquet: must be an undamaged file"):
+        read_done(STORAGE, "damaged.parquet")
