@@ -14,7 +14,7 @@ from multiprocessing.connection import wait
 from typing import NoReturn, TypeVar
 
 from engine.errors import Unavailable
-from jobs.runner import ATTEMPTS, Hosts, Task
+from jobs.runner import ATTEMPTS, Ranges, Task
 
 S = TypeVar("S")
 R = TypeVar("R")
@@ -36,7 +36,7 @@ class LocalRunner:
         splits: Sequence[S],
         advance: Callable[[int], object],
         *,
-        hosts: Hosts[S] | None = None,  # noqa: ARG002 - there is one host
+        ranges: Ranges[S] | None = None,  # noqa: ARG002 - there is one host
     ) -> list[R]:
         """Run all splits; see ``jobs.runner.Runner``."""
         results: list[R] = []

@@ -9,7 +9,7 @@ import importlib.util
 import os
 import shutil
 from collections.abc import Callable, Sequence
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from engine.errors import BadSettings
 
@@ -17,13 +17,28 @@ S = TypeVar("S")
 R = TypeVar("R")
 S_contra = TypeVar("S_contra", contravariant=True)
 R_co = TypeVar("R_co", covariant=True)
-# Which hosts hold most of a split's input, best first; none where nobody knows.
-Hosts = Callable[[S], Sequence[str]]
-
 RUNNERS = ("auto", "local", "spark")
 # How often a split is tried that storage failed or whose worker died: Spark's own number. Fewer, and one lost host
 # ends a long job; more, and a split that always kills its worker takes longer to be told.
 ATTEMPTS = 4
+
+
+class FileRange(NamedTuple):
+    """Some bytes of a stored file.
+
+    Attributes:
+        url: of the file.
+        start: of the first byte; may be off by a little, where only a guess is to be had.
+        size_bytes: how many.
+    """
+
+    url: str
+    start: int
+    size_bytes: int
+
+
+# What a split reads: where that is stored is a good place to run it.
+Ranges = Callable[[S], Sequence[FileRange]]
 
 
 class Task(Protocol[S_contra, R_co]):
@@ -48,7 +63,7 @@ class Runner(Protocol):
         splits: Sequence[S],
         advance: Callable[[int], object],
         *,
-        hosts: Hosts[S] | None = None,
+        ranges: Ranges[S] | None = None,
     ) -> list[R]:
         """Run all splits and return their results.
 
@@ -56,7 +71,7 @@ class Runner(Protocol):
             task: what to do with a split.
             splits: picklable; a number, or what describes one.
             advance: told how many splits were finished since it was last told.
-            hosts: where a split's input is near; a runner on one machine has no use for it.
+            ranges: what a split reads: a hint where to run it, for a runner on many hosts.
 
         Raises:
             ForetableError: what a task raised.
@@ -65,20 +80,29 @@ class Runner(Protocol):
         ...
 
 
-def open_runner(name: str, *, workers: int | None = None, master: str | None = None) -> Runner:
+def open_runner(
+    name: str, *, workers: int | None = None, master: str | None = None, executor_archive: str | None = None
+) -> Runner:
     """Return a runner by name.
 
     Args:
         name: ``local`` (processes, no JVM), ``spark``, or ``auto``: Spark where pyspark and Java are installed.
         workers: processes of the local runner, and cores of a local Spark; None is one a core.
         master: Spark's; None leaves it to spark-submit, or takes ``local[workers]``.
+        executor_archive: path or URL of what ``jobs.pack`` wrote, for Spark to ship; None ships nothing.
 
     Raises:
-        BadSettings: there is none of that name, or it is not installed.
+        BadSettings: there is none of that name, it is not installed, or it cannot ship an archive.
+        Unavailable: Spark's master does not answer.
     """
     cores = workers or len(os.sched_getaffinity(0))
     if name == "auto":
         name = "spark" if spark_is_installed() else "local"
+    if executor_archive and (name != "spark" or not master):
+        message = (
+            "--executor-archive must come with --runner spark and a --master, whose executors unpack it; it does not"
+        )
+        raise BadSettings(message)
     if name == "local":
         from jobs.local_runner import LocalRunner
 
@@ -91,13 +115,15 @@ def open_runner(name: str, *, workers: int | None = None, master: str | None = N
             raise BadSettings(message)
         from jobs.spark_runner import SparkRunner
 
-        return SparkRunner(master, cores)
+        return SparkRunner(master, cores, executor_archive)
     message = f"a runner must be one of {', '.join(RUNNERS)}; got {name!r}"
     raise BadSettings(message)
 
 
 def spark_is_installed() -> bool:
-    """Whether pyspark can be imported and a Java can be started."""
+    """Whether pyspark can be imported and a Java can be started, or runs already: spark-submit's."""
+    if "PYSPARK_GATEWAY_PORT" in os.environ:
+        return True
     home = os.environ.get("JAVA_HOME")
     java = shutil.which("java", path=f"{home}/bin") if home else shutil.which("java")
     return java is not None and importlib.util.find_spec("pyspark") is not None

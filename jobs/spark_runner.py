@@ -13,17 +13,22 @@ from typing import Any, TypeVar
 
 from py4j.protocol import Py4JError, Py4JJavaError  # type: ignore[import-untyped]
 from pyspark import RDD, SparkContext
+from pyspark.errors import PySparkException
 from pyspark.serializers import CPickleSerializer
 from pyspark.sql import SparkSession
 
-from engine.errors import ForetableError, Unavailable
-from jobs.runner import ATTEMPTS, Hosts, Task
+from engine.errors import BadSettings, ForetableError, Unavailable
+from jobs.block_hosts import near_hosts
+from jobs.runner import ATTEMPTS, FileRange, Ranges, Task
 
 S = TypeVar("S")
 R = TypeVar("R")
 _POLL_S = 0.2
 # How an executor's traceback begins the line of an error that is worth a new try.
 _RAISED = "engine.errors.Unavailable: "
+# Below the directory of an executor, where the archive is unpacked under its name after the #.
+_ARCHIVE_PYTHON = "foretable/bin/python"
+_LOG_OPTION = f"-Dlog4j2.configurationFile={Path(__file__).with_name('log4j2.properties')}"
 
 
 class SparkRunner:
@@ -31,17 +36,32 @@ class SparkRunner:
 
     name = "spark"
 
-    def __init__(self, master: str | None, cores: int) -> None:
+    def __init__(self, master: str | None, cores: int, executor_archive: str | None = None) -> None:
         """Start a session, or take the one that is there.
 
         Args:
             master: Spark's master URL; None leaves it to spark-submit, or takes ``local[cores]``.
             cores: of a local master.
+            executor_archive: path or URL of what ``jobs.pack`` wrote; it is shipped to the executors of ``master``,
+                whose Python it is then. None takes the Python that PYSPARK_PYTHON says.
+
+        Raises:
+            BadSettings: the session is there and ships what it ships, or a setting of the cluster is missing.
+            Unavailable: the master does not answer.
         """
         builder = SparkSession.builder.appName("foretable").config("spark.ui.showConsoleProgress", "false")
+        fresh = not SparkContext._active_spark_context and "PYSPARK_GATEWAY_PORT" not in os.environ
+        if executor_archive and not fresh:
+            message = (
+                "--executor-archive must be for a session that this program starts; got one that was there. With "
+                "spark-submit, give --archives FILE#foretable and PYSPARK_PYTHON=foretable/bin/python"
+            )
+            raise BadSettings(message)
         if master:
             builder = builder.master(master)
-        elif not SparkContext._active_spark_context and "PYSPARK_GATEWAY_PORT" not in os.environ:
+            if fresh:
+                builder = _cluster(builder, master, executor_archive)
+        elif fresh:
             builder = _laptop(builder, cores)  # neither a session nor spark-submit has chosen a master
         self._context = _start(builder)
 
@@ -51,7 +71,7 @@ class SparkRunner:
         splits: Sequence[S],
         advance: Callable[[int], object],
         *,
-        hosts: Hosts[S] | None = None,
+        ranges: Ranges[S] | None = None,
     ) -> list[R]:
         """Run all splits; see ``jobs.runner.Runner``."""
         if not splits:
@@ -62,7 +82,7 @@ class SparkRunner:
         watcher = threading.Thread(target=self._watch, args=(group, len(splits), advance, finished), daemon=True)
         watcher.start()
         try:
-            outcomes = self._collect(group, task, splits, hosts)
+            outcomes = self._collect(group, task, splits, ranges)
         except Py4JJavaError as error:
             message = (
                 f"Spark gave the job up: {_cause(str(error.java_exception))}. What was finished is kept: run again"
@@ -80,12 +100,12 @@ class SparkRunner:
                 raise outcome
         return outcomes
 
-    def _collect(self, group: str, task: Task[S, R], splits: Sequence[S], hosts: Hosts[S] | None) -> list[Any]:
+    def _collect(self, group: str, task: Task[S, R], splits: Sequence[S], ranges: Ranges[S] | None) -> list[Any]:
         """Run the job on a thread of its own: a Ctrl-C must not fall into the middle of an answer of the JVM."""
 
         def job() -> list[Any]:
             self._context.setJobGroup(group, f"foretable: {len(splits)} splits")
-            return list(self._spread(splits, hosts).map(_Guarded(task)).collect())
+            return list(self._spread(splits, ranges).map(_Guarded(task)).collect())
 
         with ThreadPoolExecutor(1) as pool:
             try:
@@ -94,9 +114,9 @@ class SparkRunner:
                 self._context.cancelJobGroup(group)
                 raise
 
-    def _spread(self, splits: Sequence[S], hosts: Hosts[S] | None) -> RDD[S]:
-        """Return the splits as a data set of one partition each, near their hosts where these are known."""
-        near = [list(hosts(split)) for split in splits] if hosts else []
+    def _spread(self, splits: Sequence[S], ranges: Ranges[S] | None) -> RDD[S]:
+        """Return the splits as a data set of one partition each, near what they read where that is known."""
+        near = near_hosts([ranges(split) for split in splits], self._locate) if ranges else []
         if not any(near):
             return self._context.parallelize(splits, len(splits))
         # Only the JVM's makeRDD takes hosts; its elements are what Python's serializer makes of a split.
@@ -112,6 +132,23 @@ class SparkRunner:
         of_bytes = jvm.scala.reflect.ClassTag.apply(jvm.java.lang.Class.forName("[B"))
         located = self._context._jsc.sc().makeRDD(convert(pairs).toSeq(), of_bytes)
         return RDD(located.toJavaRDD(), self._context, serializer)
+
+    def _locate(self, wanted: FileRange) -> list[str]:
+        """Return the blocks of a range, for ``held_bytes``: hdfs-native cannot tell them, the JVM's client can."""
+        if not wanted.url.startswith("hdfs://"):
+            return []
+        jvm: Any = self._context._jvm
+        jsc: Any = self._context._jsc
+        try:
+            path = jvm.org.apache.hadoop.fs.Path(wanted.url)
+            files = path.getFileSystem(jsc.hadoopConfiguration())
+            blocks = files.getFileBlockLocations(path, wanted.start, wanted.size_bytes)
+            return [block.toString() for block in blocks]  # one call, where each of its fields would be one
+        except (
+            Py4JJavaError,
+            PySparkException,
+        ):  # no more than a hint is lost: the task itself will say what is wrong with the file
+            return []
 
     def _watch(self, group: str, total: int, advance: Callable[[int], object], finished: threading.Event) -> None:
         """Report finished tasks until the job ends."""
@@ -163,7 +200,32 @@ def _start(builder: SparkSession.Builder) -> SparkContext:
     Ctrl-C waits until the JVM is up (the pool is left only then): one that outlives its driver's start stays for ever.
     """
     with ThreadPoolExecutor(1) as pool:
-        return pool.submit(builder.getOrCreate).result().sparkContext
+        try:
+            return pool.submit(builder.getOrCreate).result().sparkContext
+        except (Py4JJavaError, PySparkException) as error:
+            message = f"Spark could not start: {_cause(str(error))}. Try again when its master answers"
+            raise Unavailable(message) from error
+
+
+def _cluster(builder: SparkSession.Builder, master: str, executor_archive: str | None) -> SparkSession.Builder:
+    """Set up a session on a cluster; what is not said here stays as the cluster's own configuration has it."""
+    on_yarn = master.startswith("yarn")
+    if on_yarn and not {"HADOOP_CONF_DIR", "YARN_CONF_DIR"} & os.environ.keys():
+        message = "master yarn: HADOOP_CONF_DIR must name the directory of yarn-site.xml; it is not set. Set it"
+        raise BadSettings(message)
+    if "SPARK_CONF_DIR" not in os.environ and not master.startswith("local"):
+        builder = builder.config("spark.driver.extraJavaOptions", _LOG_OPTION)
+    if executor_archive:
+        if "://" not in executor_archive and not Path(executor_archive).is_file():
+            message = (
+                f"--executor-archive must be a file that `foretable pack` wrote, or its URL; got {executor_archive!r}"
+            )
+            raise BadSettings(message)
+        # YARN itself unpacks the one, beside the container; the other would do it once more for each executor.
+        name = "spark.yarn.dist.archives" if on_yarn else "spark.archives"
+        builder = builder.config(name, f"{executor_archive}#foretable")
+        os.environ["PYSPARK_PYTHON"] = _ARCHIVE_PYTHON
+    return builder
 
 
 def _laptop(builder: SparkSession.Builder, cores: int) -> SparkSession.Builder:
@@ -173,7 +235,7 @@ def _laptop(builder: SparkSession.Builder, cores: int) -> SparkSession.Builder:
     options = {
         "spark.driver.host": "127.0.0.1",
         "spark.ui.enabled": "false",
-        "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={Path(__file__).with_name('log4j2.properties')}",
+        "spark.driver.extraJavaOptions": _LOG_OPTION,
     }
     for name, value in options.items():
         builder = builder.config(name, value)

@@ -22,7 +22,7 @@ from engine.release import Release
 from engine.storage import open_storage
 from jobs.lease import Lease
 from jobs.progress import progress_bar
-from jobs.runner import Runner
+from jobs.runner import FileRange, Runner
 from jobs.scoring.answer_columns import answer_schema
 from jobs.scoring.bad_rows import BadRowLimit
 from jobs.scoring.dataset import Dataset, InputFile, partition_values, split_url
@@ -275,13 +275,22 @@ def _run(
     spec = replace(plan.spec, shared=shared if runner.name == "local" else None)
     title = f"score {settings.model} ({runner.name})"
     with progress_bar(len(plan.splits), "splits", title, quiet=settings.quiet) as bar:
-        done = runner.run(ScoreTask(spec), plan.splits, bar.update, hosts=lambda split: _hosts(plan.dataset, split))
+        ranges = _file_ranges(plan)
+        done = runner.run(ScoreTask(spec), plan.splits, bar.update, ranges=lambda split: ranges[split.key])
     return sorted(done, key=lambda split: split.file.path), runner.name
 
 
-def _hosts(dataset: Dataset, split: Split) -> list[str]:
-    largest = max(split.sections, key=lambda section: section.size_bytes)
-    return dataset.storage.hosts(dataset.full_path(largest.file.path))
+def _file_ranges(plan: _Plan) -> dict[str, list[FileRange]]:
+    """Return what each split reads, by its key: the pieces of a file lie in it one after the other."""
+    ends: Counter[str] = Counter()
+    ranges: dict[str, list[FileRange]] = {}
+    for split in plan.splits:
+        reads = ranges.setdefault(split.key, [])
+        for section in split.sections:
+            url = f"{plan.dataset.storage.url}/{plan.dataset.full_path(section.file.path)}"
+            reads.append(FileRange(url, ends[url], section.size_bytes))
+            ends[url] += section.size_bytes
+    return ranges
 
 
 def _manifest(plan: _Plan, settings: ScoreSettings, done: list[SplitDone]) -> dict[str, Any]:

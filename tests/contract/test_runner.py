@@ -17,7 +17,7 @@ from engine.errors import BadArtifact, InvalidInput, Unavailable
 from engine.registry import Registry
 from jobs.local_runner import LocalRunner
 from jobs.precompute import PrecomputeSettings, precompute
-from jobs.runner import Runner
+from jobs.runner import FileRange, Runner
 from tests.support.candidates import models_of, write_candidate
 from tests.support.inline_runner import InlineRunner
 from tests.support.programs import finish, processes_of, start
@@ -98,9 +98,10 @@ class RunnerContract(ABC):
         assert (tmp_path / "2.tried").exists()
         assert sum(told) == len(SPLITS)
 
-    def test_hosts_are_a_hint(self, runner: Runner) -> None:
+    @pytest.mark.parametrize("url", ["hdfs://nowhere.invalid/file", "file:///nowhere/file"])
+    def test_what_a_split_reads_is_a_hint(self, runner: Runner, url: str) -> None:
         found = runner.run(
-            Square(), SPLITS, lambda _: None, hosts=lambda split: ["nowhere.example"] if split % 2 else []
+            Square(), SPLITS, lambda _: None, ranges=lambda split: [FileRange(url, 0, 1)] if split % 2 else []
         )
         assert sorted(found) == [0, 1, 4, 9, 16, 25, 36]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from jobs.runner import Hosts, Task
+from jobs.runner import Ranges, Task
 
 S = TypeVar("S")
 R = TypeVar("R")
@@ -22,7 +22,7 @@ class InlineRunner:
         splits: Sequence[S],
         advance: Callable[[int], object],
         *,
-        hosts: Hosts[S] | None = None,
+        ranges: Ranges[S] | None = None,
     ) -> list[R]:
         """Run all splits; see ``jobs.runner.Runner``."""
         results = []
