@@ -19,9 +19,11 @@ from engine.errors import AlreadyExists, BadArtifact
 from engine.manifest import new_manifest, now_text, seal
 from engine.registry import ModelRegistry, Registry
 from engine.table import KIND, VERSION, TableSpec, read_table_manifest, whole_blocks
+from jobs.outcome import recorded
 from jobs.program import Parser, Result, add_choice_of_answers, add_common, positive, run
 from jobs.progress import progress_bar
-from jobs.runner import RUNNERS, Runner, open_runner
+from jobs.runner import Runner
+from jobs.runner_options import add_runner, runner_of
 from jobs.shard_task import ShardDone, ShardTask, check_shard
 
 # A table is cut into about so many shards, within the bounds below: enough to keep a cluster busy and to lose little
@@ -179,11 +181,7 @@ def parser() -> Parser:
     options = Parser(prog="foretable precompute", description=__doc__)
     options.add_argument("model", help="the model's name in the registry")
     add_choice_of_answers(options)
-    options.add_argument("--runner", default="auto", choices=RUNNERS, help="where shards are computed; default: auto")
-    options.add_argument(
-        "--workers", type=positive, metavar="N", help="processes, or Spark's local cores; default: one a core"
-    )
-    options.add_argument("--master", metavar="URL", help="Spark's master; default: spark-submit's, or local")
+    add_runner(options)
     options.add_argument("--shard-rows", type=positive, metavar="N", help="rows a shard; default: fitted to the space")
     add_common(options)
     return options
@@ -202,7 +200,7 @@ def work(arguments: argparse.Namespace) -> Result:
     done = precompute(
         Registry(arguments.registry),
         settings,
-        lambda: open_runner(arguments.runner, workers=arguments.workers, master=arguments.master),
+        runner_of(arguments),
     )
     return Result(summary(done), **asdict(done))
 
@@ -221,7 +219,11 @@ def summary(done: Precomputed) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; return its exit code."""
-    return run(parser(), work, argv)
+    return run(parser(), recorded("foretable precompute", work, _outcomes), argv)
+
+
+def _outcomes(arguments: argparse.Namespace) -> str:
+    return f"{Registry(arguments.registry).url}/{arguments.model}/outcomes"
 
 
 if __name__ == "__main__":

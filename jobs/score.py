@@ -17,9 +17,11 @@ from datetime import datetime
 
 from engine.errors import BadSettings
 from engine.registry import Registry
+from jobs.outcome import recorded
 from jobs.program import Parser, Result, add_common, positive, run
-from jobs.runner import RUNNERS, open_runner
+from jobs.runner_options import add_runner, runner_of
 from jobs.scoring.bad_rows import BadRowLimit, listed_causes
+from jobs.scoring.dataset import split_url
 from jobs.scoring.format import FORMATS, FormatOptions
 from jobs.scoring.job import Scored, ScoreSettings, score
 from jobs.scoring.split import SplitSize
@@ -56,11 +58,7 @@ def parser() -> Parser:
     )
     work = options.add_argument_group("work")
     work.add_argument("--lock", action="store_true", help="exit 75 while another run works on the same output")
-    work.add_argument("--runner", default="auto", choices=RUNNERS, help="where splits are scored; default: auto")
-    work.add_argument(
-        "--workers", type=positive, metavar="N", help="processes, or Spark's local cores; default: one a core"
-    )
-    work.add_argument("--master", metavar="URL", help="Spark's master; default: spark-submit's, or local")
+    add_runner(work)
     work.add_argument("--split-mb", type=positive, default=256, metavar="N", help="of a split at most; default: 256")
     work.add_argument("--split-rows", type=positive, default=2_000_000, metavar="N", help="at most; default: 2,000,000")
     add_common(options)
@@ -94,7 +92,7 @@ def work(arguments: argparse.Namespace) -> Result:
     done = score(
         Registry(arguments.registry),
         settings_of(arguments),
-        lambda: open_runner(arguments.runner, workers=arguments.workers, master=arguments.master),
+        runner_of(arguments),
     )
     return Result(summary(done), **asdict(done))
 
@@ -170,7 +168,12 @@ def _listed(text: str) -> tuple[str, ...]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; return its exit code."""
-    return run(parser(), work, argv)
+    return run(parser(), recorded("foretable score", work, _outcomes), argv)
+
+
+def _outcomes(arguments: argparse.Namespace) -> str:
+    parent, name = split_url(settings_of(arguments).output)
+    return f"{parent}/_{name}.outcome"
 
 
 if __name__ == "__main__":
