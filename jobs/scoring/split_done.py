@@ -7,10 +7,11 @@ from dataclasses import asdict, dataclass
 
 import pyarrow.parquet as pq
 
-from engine.errors import BadArtifact
+from engine.errors import BadArtifact, NotFound
 from engine.storage import Storage
 from jobs.digested import Digest, digest_file
 from jobs.scoring.columnar import decoding
+from jobs.scoring.sealed_file import digest_sealed
 
 _METADATA = "foretable"
 
@@ -74,10 +75,11 @@ class Counts:
 
 
 def read_done(storage: Storage, path: str) -> SplitDone:
-    """Read a finished split's counts from its file, and digest the file.
+    """Read a finished split's counts from its file, and see that all it wrote is as it was written.
 
     Raises:
-        BadArtifact: it is damaged, or no split.
+        BadArtifact: it is damaged, or no split, or its quarantine is damaged or gone.
+        NotFound: it is gone.
     """
     with decoding(storage, path), storage.open_input(path) as source:
         metadata = pq.read_metadata(source).metadata or {}
@@ -88,4 +90,20 @@ def read_done(storage: Storage, path: str) -> SplitDone:
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         message = f"{storage.url}/{path}: must be a split of a scoring job; got another file. Remove it and run again"
         raise BadArtifact(message) from error
-    return counts.done(path, digest_file(storage, path), computed=False)
+    digest = digest_sealed(storage, path, metadata)
+    if counts.quarantine is not None:
+        _check_quarantine(storage, path, counts.quarantine)
+    return counts.done(path, digest, computed=False)
+
+
+def _check_quarantine(storage: Storage, path: str, quarantine: FileDone) -> None:
+    try:
+        found: Digest | None = digest_file(storage, quarantine.path)
+    except NotFound:
+        found = None
+    if found != (quarantine.size_bytes, quarantine.sha256):
+        what = "its SHA-256 says that it was changed since" if found else "it is gone"
+        message = (
+            f"{storage.url}/{quarantine.path}: must be as it was written; {what}. Remove it and {path}, and run again"
+        )
+        raise BadArtifact(message)

@@ -25,6 +25,7 @@ from jobs.scoring.dataset import Dataset, partition_values
 from jobs.scoring.format import FormatOptions, Wanted, open_format
 from jobs.scoring.kept import kept_column
 from jobs.scoring.quarantine import FOLDER, Quarantine
+from jobs.scoring.sealed_file import SealedWriter
 from jobs.scoring.split import Section, Split
 from jobs.scoring.split_done import Counts, FileDone, SplitDone, read_done
 from jobs.scoring.timed_calls import TimedCalls, TimedOut
@@ -122,10 +123,11 @@ class _Work:
     def write(self, file: BinaryIO) -> SplitDone:
         """Write the quarantine's file, and then the split's into ``file``."""
         digested = DigestedWriter(file)
+        sealed = SealedWriter(digested)
         quarantine = Quarantine(self._spec.redact)
         calls = TimedCalls(self._spec.batch_timeout_s)
         try:
-            with open_writer(digested, self._schema) as writer:
+            with open_writer(sealed, self._schema) as writer:
                 for section in self._split.sections:
                     with self._unchanged(section):
                         for chunk in self._chunks(section):
@@ -137,7 +139,8 @@ class _Work:
                     sources=dict(self._sources),
                     causes=dict(quarantine.causes),
                 )
-                writer.add_key_value_metadata(counts.to_metadata())
+                writer.add_key_value_metadata({**counts.to_metadata(), **sealed.begin_footer()})
+            sealed.finish()
         finally:
             calls.close()
             quarantine.close()
@@ -242,7 +245,7 @@ class _Work:
             raise Unavailable(message)
 
 
-def open_writer(file: BinaryIO | DigestedWriter, schema: pa.Schema) -> pq.ParquetWriter:
+def open_writer(file: BinaryIO | DigestedWriter | SealedWriter, schema: pa.Schema) -> pq.ParquetWriter:
     """Open a writer of scored rows.
 
     Dictionaries serve texts. Numbers are answers and ids for the most part, nearly all distinct: a dictionary of them

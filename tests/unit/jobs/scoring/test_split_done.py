@@ -4,6 +4,7 @@ import hashlib
 import io
 import itertools
 import json
+from collections.abc import Iterator
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,24 +13,36 @@ import pytest
 from engine.errors import BadArtifact
 from engine.storage import open_storage
 from jobs.digested import digest_file
+from jobs.scoring.sealed_file import SealedWriter
 from jobs.scoring.split_done import Counts, FileDone, read_done
 
 _numbers = itertools.count()
 STORAGE = open_storage("memory://split-done")
-QUARANTINE = FileDone(path="_quarantine/part-a.parquet", size_bytes=7, sha256="ab", rows=2)
+BAD_ROWS = b"bad rows"
+QUARANTINE = FileDone(
+    path="_quarantine/part-a.parquet", size_bytes=8, sha256=hashlib.sha256(BAD_ROWS).hexdigest(), rows=2
+)
 COUNTS = Counts(rows=3, quarantine=QUARANTINE, sources={"table": 1, "model": 2}, causes={"null": 2})
 
 
 def stored(metadata: dict[str, str] | None) -> tuple[str, bytes]:
     file = io.BytesIO()
+    sealed = SealedWriter(file)
     schema = pa.schema([("x", pa.int64())])
-    with pq.ParquetWriter(file, schema) as writer:
+    with pq.ParquetWriter(sealed, schema) as writer:
         writer.write_table(pa.table({"x": [1, 2, 3]}, schema))
-        if metadata:
-            writer.add_key_value_metadata(metadata)
+        writer.add_key_value_metadata({**(metadata or {}), **sealed.begin_footer()})
+    sealed.finish()
     name = f"{next(_numbers)}.parquet"
     STORAGE.create(name, file.getvalue())
     return name, file.getvalue()
+
+
+@pytest.fixture(autouse=True)
+def _quarantine() -> Iterator[None]:
+    STORAGE.create(QUARANTINE.path, BAD_ROWS)
+    yield
+    STORAGE.remove(QUARANTINE.path)
 
 
 @pytest.mark.parametrize("counts", [COUNTS, Counts(rows=3, quarantine=None, sources={}, causes={})])
@@ -60,3 +73,30 @@ def test_a_damaged_file_is_refused() -> None:
     STORAGE.create("damaged.parquet", b"PAR1 and so on")
     with pytest.raises(BadArtifact, match=r"damaged\.parquet: must be an undamaged file"):
         read_done(STORAGE, "damaged.parquet")
+
+
+def test_a_flipped_bit_is_found_wherever_it_is() -> None:
+    _, data = stored(COUNTS.to_metadata())
+    unnoticed = []
+    for place in range(len(data)):
+        name = f"{next(_numbers)}.parquet"
+        STORAGE.create(name, data[:place] + bytes([data[place] ^ 4]) + data[place + 1 :])
+        try:
+            read_done(STORAGE, name)
+            unnoticed.append(place)
+        except BadArtifact:
+            pass
+    assert unnoticed == []
+
+
+def test_a_damaged_quarantine_is_refused() -> None:
+    name, _ = stored(COUNTS.to_metadata())
+    STORAGE.remove(QUARANTINE.path)
+    STORAGE.create(QUARANTINE.path, b"bad rowz")
+    with pytest.raises(BadArtifact, match=rf"part-a\.parquet: must be as it was written; .*Remove it and {name}"):
+        read_done(STORAGE, name)
+    STORAGE.remove(QUARANTINE.path)
+    with pytest.raises(
+        BadArtifact, match=rf"part-a\.parquet: must be as it was written; it is gone\. Remove it and {name}"
+    ):
+        read_done(STORAGE, name)
