@@ -7,10 +7,11 @@ import re
 import shlex
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from foretable import Predictor
-from tests.support.programs import ROOT, foretable
+from tests.support.programs import ROOT, foretable, python
 from tests.support.serving import ServerProcess
 
 README = (ROOT / "README.md").read_text()
@@ -83,6 +84,27 @@ def test_python_example_runs(registry: Path) -> None:
     names: dict[str, object] = {}
     exec(compile(code, "README.md", "exec"), names)
     assert names["answer"].source.text == "table"  # type: ignore[attr-defined]
+
+
+def test_every_flight_is_scored_as_shown(registry: Path, tmp_path: Path) -> None:
+    (commands,) = [block for block in _blocks("") if "foretable score" in block]
+    places = {"models": str(registry), "rows": str(tmp_path / "rows"), "scored": str(tmp_path / "scored")}
+    outputs = []
+    for line in commands.splitlines():
+        name, *arguments = shlex.split(line.partition("#")[0])
+        arguments = [places.get(argument, argument) for argument in arguments]
+        done = foretable(*arguments) if name == "foretable" else python(arguments[1], *arguments[2:])
+        assert done.code == 0, done.err
+        outputs.append(done.out)
+    assert "336,776 of 336,776 rows scored by release 1" in outputs[1]
+    assert outputs[2] == "0 of 336,776 rows could not be scored\n"
+    scored = pq.read_table(tmp_path / "scored")
+    assert scored.num_rows == 336_776
+    assert set(scored["source"].cast("string").unique().to_pylist()) == {"table"}
+    predictor = Predictor.open(str(registry), MODEL)
+    for row in scored.slice(0, 3).to_pylist():
+        features = {name: row[name] for name in predictor.space.names}
+        assert predictor.predict_row(features).values == (row["on_time"],)
 
 
 def test_uint8_table_gives_the_same_bytes_as_its_model(registry: Path) -> None:
