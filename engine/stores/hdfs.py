@@ -45,6 +45,7 @@ _METADATA_TIMEOUT_S = 60.0
 _DATA_TIMEOUT_S = 180.0
 # One NameNode that refuses connections is down; the library's 15 attempts at it take two minutes.
 _ONE_NAMENODE = {"dfs.client.failover.max.attempts": "2"}
+_LONGEST_TEXT = 300
 _LISTINGS_AT_ONCE = 16  # more would crowd out the NameNode's other clients
 
 
@@ -295,9 +296,11 @@ def _result(answer: Future[_Result], timeout_s: float) -> _Result:
 
 def _meaning(error: Exception) -> Exception:
     """Return what the library's error means: it gives most as a RuntimeError that names a Java class."""
+    if isinstance(error, OSError):  # a number tells readers that the storage failed, not that the bytes are damaged
+        return error if error.errno else type(error)(errno.EIO, _shortened(error))
     if not isinstance(error, RuntimeError):
         return error
-    text = str(error).partition(r"\n\tat ")[0]  # without Java's stack
+    text = _shortened(error)
 
     def names(*words: str) -> bool:
         return any(word in text for word in words)
@@ -318,3 +321,9 @@ def _meaning(error: Exception) -> Exception:
     if names("QuotaExceededException"):
         return OSError(errno.EDQUOT, text)
     return OSError(errno.EIO, text)  # down, in safe mode, on standby, without DataNodes or blocks
+
+
+def _shortened(error: Exception) -> str:
+    """Return an error's text without Java's stack, and without the description of every DataNode."""
+    text = str(error).partition(r"\n\tat ")[0]
+    return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}…"
