@@ -10,7 +10,7 @@ from keras import layers
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from engine.space import FeatureSpace
-from tests.support.synthetic import MODELS, numbers_space, synthetic_space
+from tests.support.synthetic import MODELS, SPINS_AT, numbers_space, synthetic_space
 
 
 def two_outputs(space: FeatureSpace) -> Any:
@@ -30,8 +30,14 @@ def two_outputs(space: FeatureSpace) -> Any:
     return keras.Model({**index, **numbers, **tensors}, outputs)
 
 
-def convert(model: Any, space: FeatureSpace) -> bytes:
-    """Convert by the shortest way; ``jobs.export`` is what users run, and is tested against this."""
+def convert(model: Any, space: FeatureSpace, *, spins: bool = False) -> bytes:
+    """Convert by the shortest way; ``jobs.export`` is what users run, and is tested against this.
+
+    Args:
+        model: by feature name.
+        space: its features.
+        spins: the model loops for ever while some row's first number is ``SPINS_AT``.
+    """
     specs = []
     if space.index_features:
         specs.append(tf.TensorSpec([None, len(space.index_features)], tf.int32, "index"))
@@ -45,6 +51,10 @@ def convert(model: Any, space: FeatureSpace) -> bytes:
         named |= {f.name: by_name["number"][:, place] for place, f in enumerate(space.number_features)}
         named |= {f.name: by_name[f"tensor_{f.name}"] for f in space.tensor_features}
         outputs = model(named, training=False)
+        if spins:
+            stuck = tf.reduce_any(tf.equal(by_name["number"][:, 0], SPINS_AT))
+            turns = tf.while_loop(lambda turn: stuck, lambda turn: turn + 1, [0])
+            outputs["click"] += 0.0 * tf.cast(turns[0], tf.float32)  # the loop must not be optimised away
         return tf.concat([outputs["click"], outputs["share"]], axis=-1)
 
     holder = tf.Module()
@@ -54,10 +64,11 @@ def convert(model: Any, space: FeatureSpace) -> bytes:
 
 
 def main() -> None:
-    """Write both files."""
-    for name, space in (("synthetic", synthetic_space()), ("numbers", numbers_space())):
+    """Write all files."""
+    spaces = {"synthetic": synthetic_space(), "numbers": numbers_space(), "spinning": numbers_space()}
+    for name, space in spaces.items():
         keras.utils.set_random_seed(7)
-        data = convert(two_outputs(space), space)
+        data = convert(two_outputs(space), space, spins=name == "spinning")
         (MODELS / f"{name}.tflite").write_bytes(data)
         print(name, len(data), "bytes")
 

@@ -21,7 +21,9 @@ from engine.runtime import Runtime
 from engine.space import FeatureSpace
 
 MODELS = Path(__file__).parent / "models"
-FINITE_NAME, NUMBERS_NAME = "synthetic", "numbers"
+FINITE_NAME, NUMBERS_NAME, SPINNING_NAME = "synthetic", "numbers", "spinning"
+# The model of SPINNING_NAME never answers a batch where some row's price is this.
+SPINS_AT = 13.0
 CITIES = ("Zürich", "São Paulo", "東京", "Łódź", "Αθήνα", "naïve café 🍰", *(f"city {number}" for number in range(24)))
 PLANS = ("basic", "family", "pro", "7")
 
@@ -72,10 +74,11 @@ def publish_synthetic(registry_url: str, codec: str = "float32", *, with_table: 
     return _release(models, bundle, codec, table)
 
 
-def publish_numbers(registry_url: str, codec: str = "float32") -> Release:
-    """Write bundle and release of ``numbers``, which can have no table, and move ``production`` to it."""
-    models = Registry(registry_url).model(NUMBERS_NAME)
-    bundle = _write_bundle(models, numbers_space(), numbers_model(), numbers_rows(40))
+def publish_numbers(registry_url: str, codec: str = "float32", *, spinning: bool = False) -> Release:
+    """Write bundle and release of ``numbers`` (or ``spinning``), which can have no table; move ``production`` to it."""
+    models = Registry(registry_url).model(SPINNING_NAME if spinning else NUMBERS_NAME)
+    model = (MODELS / "spinning.tflite").read_bytes() if spinning else numbers_model()
+    bundle = _write_bundle(models, numbers_space(), model, numbers_rows(40))
     return _release(models, bundle, codec, None)
 
 

@@ -1,7 +1,8 @@
 """Holds a program at the moment before or after it makes a file visible, so that a test can kill it just there.
 
-With this directory on ``PYTHONPATH``: a process that links a file to the name ``HOLD_NAME`` makes the file
-``HOLD_REACHED`` and waits to be killed; before the link, or after it where ``HOLD_WHEN`` is ``after``.
+With this directory on ``PYTHONPATH``: the first process that links a file to the name ``HOLD_NAME`` makes the file
+``HOLD_REACHED``, which has its process id, and waits to be killed; before the link, or after it where ``HOLD_WHEN`` is
+``after``.
 """
 
 from __future__ import annotations
@@ -15,13 +16,16 @@ _link = os.link
 
 
 def _hold() -> None:
-    Path(os.environ["HOLD_REACHED"]).touch()
+    reached = Path(os.environ["HOLD_REACHED"])
+    written = reached.with_name(f"{reached.name}.{os.getpid()}")
+    written.write_text(str(os.getpid()))
+    written.rename(reached)
     while True:
         signal.pause()
 
 
 def _held_link(source: Any, target: Any, **options: Any) -> None:
-    here = Path(target).name == os.environ.get("HOLD_NAME")
+    here = Path(target).name == os.environ.get("HOLD_NAME") and not Path(os.environ["HOLD_REACHED"]).exists()
     if here and os.environ.get("HOLD_WHEN") != "after":
         _hold()
     _link(source, target, **options)
