@@ -30,7 +30,7 @@ def required_distributions(root: str, extras: Collection[str]) -> list[Distribut
         raise BadSettings(message) from error
     known = found.metadata.get_all("Provides-Extra") or []
     if unknown := sorted(set(extras) - set(known)):
-        message = f"extras must be among those of {root}, {', '.join(known)}; got {', '.join(unknown)}"
+        message = f"extras must be among those of {root}, {', '.join(known)}; got {', '.join(unknown)}. Install it anew"
         raise BadSettings(message)
     needed: dict[str, Distribution] = {}
     pending = [(root, name, optional) for name, optional in _requirements(found, extras)]
