@@ -18,6 +18,7 @@ from engine.errors import ForetableError
 from engine.manifest import new_manifest, now_text, seal
 from engine.storage import open_storage
 from jobs.program import BUG, Result
+from jobs.runner import open_runner
 
 KIND, VERSION = "outcome", 1
 # Of the container that a process is in, as YARN tells it; the application's and its attempt's numbers are in it.
@@ -39,6 +40,7 @@ def recorded(program: str, work: Work, folder_of: Callable[[argparse.Namespace],
     def recording(arguments: argparse.Namespace) -> Result:
         try:
             result = work(arguments)
+            _start_session()
         except ForetableError as error:
             _record(program, lambda: folder_of(arguments), exit_code=error.exit_code, message=str(error))
             raise
@@ -50,6 +52,12 @@ def recorded(program: str, work: Work, folder_of: Callable[[argparse.Namespace],
         return result
 
     return recording
+
+
+def _start_session() -> None:
+    """Start Spark where the work had no use for it: YARN takes a driver that never did for a failed one."""
+    if _CONTAINER in os.environ and "PYSPARK_GATEWAY_PORT" in os.environ:
+        open_runner("spark")
 
 
 def _record(program: str, folder: Callable[[], str], **fields: Any) -> None:
