@@ -25,14 +25,13 @@ from jobs.scoring.dataset import Dataset, partition_values
 from jobs.scoring.format import FormatOptions, Wanted, open_format
 from jobs.scoring.kept import kept_column
 from jobs.scoring.quarantine import FOLDER, Quarantine
+from jobs.scoring.row_groups import RowGroups
 from jobs.scoring.sealed_file import SealedWriter
 from jobs.scoring.split import Section, Split
 from jobs.scoring.split_done import Counts, FileDone, SplitDone, read_done
 from jobs.scoring.timed_calls import TimedCalls, TimedOut
 from jobs.scoring.worker import check_class, load_predictor, worker_predictor
 
-# Rows a row group of the output: what a worker holds encoded before it is written, and what a reader can skip.
-_GROUP_ROWS = 1 << 18
 # Stuck calls that a split may leave behind, each with a spinning core, before the model is said to hang.
 _STUCK_CALLS = 3
 
@@ -128,10 +127,12 @@ class _Work:
         calls = TimedCalls(self._spec.batch_timeout_s)
         try:
             with open_writer(sealed, self._schema) as writer:
+                groups = RowGroups(writer)
                 for section in self._split.sections:
                     with self._unchanged(section):
                         for chunk in self._chunks(section):
-                            self._score(section, chunk, calls, quarantine, writer)
+                            groups.write(self._score(section, chunk, calls, quarantine))
+                groups.finish()
                 self._check_table()
                 counts = Counts(
                     rows=self._rows,
@@ -157,9 +158,8 @@ class _Work:
         path = self._dataset.full_path(section.file.path)
         yield from reader.read(self._dataset.storage, path, section.start, section.stop, wanted)
 
-    def _score(
-        self, section: Section, chunk: Chunk, calls: TimedCalls, quarantine: Quarantine, writer: pq.ParquetWriter
-    ) -> None:
+    def _score(self, section: Section, chunk: Chunk, calls: TimedCalls, quarantine: Quarantine) -> pa.RecordBatch:
+        """Return the rows that have an answer; the others go to the quarantine."""
         arrays, faults = [], {}
         for column in self._spec.kept:
             array, column_faults = kept_column(chunk, column)
@@ -174,9 +174,9 @@ class _Work:
             if self._spec.max_bad_rows:
                 self._spec.max_bad_rows.check(quarantine.rows, None, quarantine.causes)
             batch = batch.filter(pa.array(answers.source != Source.NONE))
-        writer.write_batch(batch, row_group_size=_GROUP_ROWS)
         self._rows += batch.num_rows
         self._sources.update({source.text: rows for source, rows in answers.rows_by_source().items()})
+        return batch
 
     def _answer(self, encoded: Encoded, calls: TimedCalls) -> Answers:
         predictor = self._predictor
