@@ -1,9 +1,10 @@
 """``make parity``: every path gives the same bytes.
 
 Random rows, given as raw values the way users give them, are answered by the published table, by the model in Python
-at batch 1 and at batch 1,024, over HTTP by GET and by POST from a real server, and by tables that the local and the
-Spark runner compute anew. One line a path says how many rows have the very bits of the model's answer at batch 1,
-after the codec. Without --registry the flights model is trained first, and published as float32 and as uint8.
+at batch 1 and at batch 1,024, over HTTP by GET and by POST from a real server, by tables that the local and the Spark
+runner compute anew, by scoring jobs over each input format and by the DataFrame door. One line a path says how many
+rows have the very bits of the model's answer at batch 1, after the codec. Without --registry the flights model is
+trained first, and published as float32 and as uint8.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from tqdm import tqdm
 
 from bench.flights import publish_flights
 from bench.http_client import Client
+from bench.parity_batch import batch_answers
 from bench.random_rows import RandomRows, random_rows
 from bench.server_process import ServerProcess
 from engine.codec import CODECS
@@ -72,6 +74,7 @@ def answers(registry: Registry, model: str, rows: RandomRows, runners: Sequence[
         yield "HTTP POST", client.post(dicts)
     for runner in runners:
         yield f"{runner} runner's shards", computed_anew(registry.model(model), predictor, runner, rows)
+    yield from batch_answers(registry, predictor, rows, runners)
 
 
 def computed_anew(models: ModelRegistry, predictor: Predictor, runner: str, rows: RandomRows) -> Values:

@@ -28,20 +28,10 @@ from jobs.scoring.worker import check_class, worker_predictor
 # Spark's batches are of 10,000 rows. Answering a few at once spares what each call costs whatever its rows; more rows
 # only hold more memory, and from 65,536 on encoding would start threads beside Spark's own tasks.
 _GROUP_ROWS = 1 << 15
-_FAULT = pa.struct(
-    [
-        pa.field("cause", pa.string(), nullable=False),
-        pa.field("feature", pa.string()),
-        pa.field("message", pa.string(), nullable=False),
-    ]
-)
-_SPARK_FAULT = StructType(
-    [
-        StructField("cause", StringType(), nullable=False),
-        StructField("feature", StringType()),
-        StructField("message", StringType(), nullable=False),
-    ]
-)
+# Every field may be null: below a row without a fault it is, and Arrow checks fields without regard to their struct.
+_FAULT_FIELDS = ("cause", "feature", "message")
+_FAULT = pa.struct([(name, pa.string()) for name in _FAULT_FIELDS])
+_SPARK_FAULT = StructType([StructField(name, StringType()) for name in _FAULT_FIELDS])
 
 
 def score(  # noqa: PLR0913 - the signature is the door

@@ -126,6 +126,12 @@ def test_faulty_rows_come_back_with_their_fault_and_the_rest_is_scored(df: DataF
     assert {row.source for row in rows} == {"table", "model", None}
 
 
+def test_rows_with_and_without_a_fault_come_back_as_one_arrow_table(df: DataFrame, registry: str) -> None:
+    scored = score(df, registry).toArrow().sort_by("id")
+    faults = {row["id"]: row["fault"] for row in scored.to_pylist()}
+    assert {number: (fault["cause"], fault["feature"]) for number, fault in faults.items() if fault} == FAULTS
+
+
 def test_the_fault_column_parts_scores_from_quarantine(df: DataFrame, registry: str, tmp_path: Path) -> None:
     scored = score(df, registry, keep=["id"]).persist()
     scored.where("fault is null").drop("fault").write.parquet(str(tmp_path / "scores"))
