@@ -31,3 +31,5 @@ compile demo setup.cfg --extra serve --extra train --extra spark --extra demo -c
 printf 'setuptools\nwheel\n' | compile build - -c requirements/dev.txt
 # 4. uv itself.
 printf 'uv\n' | compile lock-tool - "$@"
+# 5. Airflow, in an environment of its own: its pins are not ours, and the two never import each other.
+printf 'apache-airflow-core>=3.3,<4\n' | compile airflow - "$@"
