@@ -24,6 +24,7 @@ from engine.predictor import Predictor
 from engine.registry import Registry
 from jobs.scoring.answer_columns import answer_arrays
 from jobs.scoring.worker import check_class, worker_predictor
+from jobs.spark_runner import keep_archives
 
 # Spark's batches are of 10,000 rows. Answering a few at once spares what each call costs whatever its rows; more rows
 # only hold more memory, and from 65,536 on encoding would start threads beside Spark's own tasks.
@@ -141,6 +142,7 @@ class _Scoring:
 
     def answer_batches(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Answer one partition. Kept columns leave as they came; an empty partition loads nothing."""
+        keep_archives()
         for group in _groups(batches):
             predictor = worker_predictor(self.registry, self.model, self.release, self.shared)
             check_class(predictor, self.numeric_class)

@@ -175,7 +175,7 @@ class _Guarded:
         self.task = task
 
     def __call__(self, split: object) -> object:
-        _keep_archives()
+        keep_archives()
         try:
             return self.task(split)
         except Unavailable:
@@ -184,7 +184,7 @@ class _Guarded:
             return error
 
 
-def _keep_archives() -> None:
+def keep_archives() -> None:
     """Stop this worker from reading pyspark.zip anew before each task, once a package in it: about 0.4 s.
 
     Spark asks for it in case a file was added; archives do not change. Python 3.12 reads when it has to.
