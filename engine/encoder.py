@@ -134,7 +134,7 @@ class NumberEncoder:
                 numbers[row] = self.one(_python_value(column[row]))
             except InvalidInput as error:
                 numbers[row] = 0
-                errors[row] = error
+                errors[row] = error.with_traceback(None)
         return numbers, errors
 
 
@@ -243,8 +243,8 @@ def _named(coerce: Callable[[object], T], value: object, feature: Feature) -> T:
     try:
         return coerce(value)
     except InvalidInput as error:
-        message = f"feature {feature.name!r} {error}"
-        raise InvalidInput(message, cause=error.cause, feature=feature.name) from None
+        named = InvalidInput(f"feature {feature.name!r} {error}", cause=error.cause, feature=feature.name)
+    raise named  # here, where the first error is no context that it would keep
 
 
 def encode_each(encoder: Encoder, values: list[Any]) -> tuple[npt.NDArray[Any], Errors]:
@@ -255,7 +255,7 @@ def encode_each(encoder: Encoder, values: list[Any]) -> tuple[npt.NDArray[Any], 
         try:
             encoded[position] = encoder.one(value)
         except InvalidInput as error:
-            errors[position] = error
+            errors[position] = error.with_traceback(None)  # which would keep these values, and this frame
     return encoded, errors
 
 

@@ -100,7 +100,7 @@ class FeatureSpace:
                 try:
                     self._check_names(row)
                 except InvalidInput as error:
-                    faults[number] = error
+                    faults[number] = error.with_traceback(None)
         columns = {name: _column([row.get(name) for row in rows]) for name in self.names}
         encoded = self._encode_columns(columns, len(rows))
         return Encoded(encoded.inputs, {**encoded.faults, **faults})

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from engine.errors import BadArtifact
 from engine.storage import Storage
-from jobs.scoring.chunk import Position
+from jobs.scoring.chunk import CHUNK_ROWS, Position
 from jobs.scoring.columnar import decoding
 from jobs.scoring.format import Piece
 
@@ -72,7 +72,7 @@ def open_text(storage: Storage, path: str) -> Iterator[BinaryIO]:
 
 
 def read_records(file: BinaryIO, start: int, stop: int, *, quoted_breaks: bool, where: str) -> Iterator[Records]:
-    """Read the records that begin in ``[start, stop)``, in blocks of about ``BLOCK_BYTES``.
+    """Read the records that begin in ``[start, stop)``, in blocks of ``BLOCK_BYTES`` or ``CHUNK_ROWS``, more or less.
 
     Args:
         file: seekable.
@@ -110,7 +110,10 @@ def read_records(file: BinaryIO, start: int, stop: int, *, quoted_breaks: bool, 
         end = min(int(breaks[-1]) + 1, len(data))
         starts = np.concatenate([[0], breaks[:-1] + 1])
         within = starts < stop - offset
-        yield _records(data[:end], offset, starts[within], breaks[within])
+        records = _records(data[:end], offset, starts[within], breaks[within])
+        for first in range(0, len(records), CHUNK_ROWS):
+            rows = slice(first, first + CHUNK_ROWS)
+            yield Records(records.data, offset, records.starts[rows], records.stops[rows])
         rest = data[end:]
         offset += end
 

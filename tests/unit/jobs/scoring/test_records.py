@@ -146,6 +146,14 @@ def test_a_file_without_line_breaks_is_refused(quoted_breaks: bool, monkeypatch:
         read(text, 500, 600)
 
 
+def test_short_records_make_chunks_of_no_more_rows_than_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CHUNK_ROWS", 3)
+    text = b"a\nb\n\nc\nd\ne"
+    found = list(read_records(io.BytesIO(text), 0, len(text), quoted_breaks=False, where="file"))
+    assert [len(records) for records in found] == [3, 2]
+    assert read(text) == expected(text)
+
+
 def test_odd_quotes() -> None:
     (records,) = read_records(io.BytesIO(b'a\n"b"\n"c\n""\n'), 0, 12, quoted_breaks=False, where="file")
     assert records.odd_quotes().tolist() == [False, False, True, False]
