@@ -181,6 +181,20 @@ def test_a_full_disk_is_tried_again_after_space_is_freed(
     assert content(output) == content(undisturbed)
 
 
+def test_an_output_that_may_not_be_written_is_told(
+    small_disk: Path, registry: Path, source: Path, undisturbed: Path
+) -> None:
+    subprocess.run(["mount", "-o", "remount,ro,size=4m", str(small_disk)], check=True)
+    ended = foretable(*options(registry, source, small_disk / "scores"))
+    assert (ended.code, ended.out) == (TRY_AGAIN, "")
+    assert "Read-only file system" in ended.err
+    assert "Traceback" not in ended.err
+    assert list(small_disk.iterdir()) == []
+    subprocess.run(["mount", "-o", "remount,rw", str(small_disk)], check=True)
+    assert foretable(*options(registry, source, small_disk / "scores")).code == 0
+    assert content(small_disk / "scores") == content(undisturbed)
+
+
 def test_a_corrupt_block_of_the_table_ends_the_job(source: Path, tmp_path: Path) -> None:
     """The model could answer in its place; but then the output would depend on which host found it."""
     registry, output = tmp_path / "registry", tmp_path / "scores"
