@@ -29,6 +29,7 @@ class LocalRunner:
     def __init__(self, workers: int) -> None:
         """Keep the number of processes; they start with the first run."""
         self.workers = workers
+        self._refused = 0  # tries that the storage failed since the last that it did not
 
     def run(
         self,
@@ -42,16 +43,22 @@ class LocalRunner:
         results: list[R] = []
         left = list(splits)
         fruitless = 0
+        self._refused = 0
         while left:
             finished, failed, why = self._round(task, left, advance)
             results += finished
             # Who killed the worker is not known, so rounds are counted, and only those that nothing came of.
             fruitless = 0 if finished else fruitless + 1
-            if failed and fruitless + 1 >= ATTEMPTS:
+            if failed and (fruitless + 1 >= ATTEMPTS or self._is_down):
                 assert why is not None
                 raise why
             left = failed
         return results
+
+    @property
+    def _is_down(self) -> bool:
+        """Whether no worker got anything out of the storage for so long that the splits after these need no try."""
+        return self._refused >= ATTEMPTS * self.workers
 
     def _round(
         self, task: Task[S, R], splits: Sequence[S], advance: Callable[[int], object]
@@ -73,7 +80,11 @@ class LocalRunner:
                 except (Unavailable, BrokenProcessPool) as error:
                     failed.append(futures[future])
                     why = _killed(error) if isinstance(error, BrokenProcessPool) else error
+                    self._refused += isinstance(error, Unavailable)
+                    if self._is_down:
+                        break
                 else:
+                    self._refused = 0
                     advance(1)
         except BrokenProcessPool as error:  # before all were submitted
             return [], list(splits), _killed(error)

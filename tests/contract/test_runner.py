@@ -21,7 +21,7 @@ from jobs.runner import FileRange, Runner
 from tests.support.candidates import models_of, write_candidate
 from tests.support.inline_runner import InlineRunner
 from tests.support.programs import finish, processes_of, start
-from tests.support.runner_tasks import Dying, Failing, FailingOnce, Square
+from tests.support.runner_tasks import Down, Dying, Failing, FailingOnce, Square
 from tests.support.synthetic import FINITE_NAME
 from tests.support.waiting import wait_until
 
@@ -97,6 +97,11 @@ class RunnerContract(ABC):
         assert sorted(runner.run(task, SPLITS, told.append)) == SPLITS
         assert (tmp_path / "2.tried").exists()
         assert sum(told) == len(SPLITS)
+
+    def test_a_storage_that_is_down_is_not_asked_for_every_split(self, runner: Runner, tmp_path: Path) -> None:
+        with pytest.raises(Unavailable, match="the storage is down"):
+            runner.run(Down(str(tmp_path)), range(100), lambda _: None)
+        assert len(list(tmp_path.iterdir())) < 50
 
     @pytest.mark.parametrize("url", ["hdfs://nowhere.invalid/file", "file:///nowhere/file"])
     def test_what_a_split_reads_is_a_hint(self, runner: Runner, url: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,18 @@ class Failing:
             raise InvalidInput(message, cause="unknown_category", feature="city")
         if self.kind == "artifact":
             raise BadArtifact(message)
+        raise Unavailable(message)
+
+
+@dataclass(frozen=True)
+class Down:
+    """Finds the storage down at every split, and leaves a file in ``folder`` for each try."""
+
+    folder: str
+
+    def __call__(self, split: int, /) -> int:
+        (Path(self.folder) / f"{split}-{secrets.token_hex(8)}").touch()
+        message = "the storage is down. Try again"
         raise Unavailable(message)
 
 
