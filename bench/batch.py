@@ -14,27 +14,32 @@ from collections.abc import Sequence
 from bench import harness
 from bench.bars import batch
 from bench.batch_stages import print_stages
+from bench.parts import Parts
 from engine.errors import BadSettings
 from jobs.program import Parser, Result, positive, run
 from jobs.runner import spark_is_installed
 
-NAME = "batch"
-COMMAND = "make bench-batch"
-PARTS = ("compare", "grow", "where")
+PARTS = Parts("batch", "compare", "grow", "where")
+MILLION = 1_000_000
 
 
 def parser() -> Parser:
     """Return the program's options."""
-    options = Parser(prog="python -m bench.batch", description=__doc__)
-    options.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; default: all, and record")
-    options.add_argument("--million-rows", type=positive, default=20, metavar="N", help="to compare by; default: 20")
-    options.add_argument(
-        "--most-million-rows", type=positive, default=200, metavar="N", help="to grow to; default: 200"
-    )
+    options = PARTS.parser(__doc__)
+    options.add_argument("--rows", type=positive, default=20, metavar="N", help="millions to compare by; default: 20")
+    options.add_argument("--most", type=positive, default=200, metavar="N", help="millions to grow to; default: 200")
     options.add_argument("--repeats", type=positive, default=3, metavar="N", help="of the comparison; default: 3")
-    options.add_argument("--json", action="store_true", help="print the result as one line of JSON")
-    options.add_argument("--debug", action="store_true", help="show the traceback of an unexpected error")
     return options
+
+
+def measure(part: str, arguments: argparse.Namespace) -> list[harness.Result]:
+    """Measure one part."""
+    if part == "where":
+        print_stages()
+        return []
+    if part == "grow":
+        return batch.grow(PARTS.command, rows=arguments.most * MILLION)
+    return batch.compare(PARTS.command, rows=arguments.rows * MILLION, repeats=arguments.repeats)
 
 
 def work(arguments: argparse.Namespace) -> Result:
@@ -43,29 +48,11 @@ def work(arguments: argparse.Namespace) -> Result:
     Raises:
         BadSettings: a part is not known, or there is no Spark to compare with.
     """
-    parts = arguments.parts or PARTS
-    if unknown := set(parts) - set(PARTS):
-        message = f"parts must be of {', '.join(PARTS)}; got {', '.join(sorted(unknown))}"
+    wanted = PARTS.chosen(arguments)
+    if "compare" in wanted and not spark_is_installed():
+        message = "the peers need pyspark and Java 17 or 21 (make java)"
         raise BadSettings(message)
-    results: list[harness.Result] = []
-    for part in parts:
-        print(f"{part}:", flush=True)
-        if part == "where":
-            print_stages()
-        elif part == "grow":
-            results += batch.grow(COMMAND, rows=arguments.most_million_rows * 1_000_000)
-        else:
-            if not spark_is_installed():
-                message = "the peers need pyspark and Java 17 or 21 (make java)"
-                raise BadSettings(message)
-            rows = arguments.million_rows * 1_000_000
-            results += batch.compare(COMMAND, rows=rows, repeats=arguments.repeats)
-    if set(parts) == set(PARTS):
-        harness.record(NAME, results)
-    else:
-        print("\n".join(map(harness.one_line, results)))
-    short = sum(not result.holds for result in results)
-    return Result(f"{len(results)} figures, {short} fall short", figures=len(results), short=short)
+    return PARTS.measure(wanted, lambda part: measure(part, arguments))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

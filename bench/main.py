@@ -16,20 +16,18 @@ from collections.abc import Sequence
 from bench import harness
 from bench.bars import lookup, precompute, quality, server
 from bench.flights import MODEL, publish_flights
+from bench.parts import Parts
 from engine.errors import BadSettings
 from engine.registry import Registry
 from jobs.program import Parser, Result, positive, run
 from jobs.runner import spark_is_installed
 
-NAME = "main"
-COMMAND = "make bench-main"
-PARTS = ("quality", "lookup", "server", "precompute")
+PARTS = Parts("main", "quality", "lookup", "server", "precompute")
 
 
 def parser() -> Parser:
     """Return the program's options."""
-    options = Parser(prog="python -m bench.main", description=__doc__)
-    options.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; default: all, and record")
+    options = PARTS.parser(__doc__)
     options.add_argument("--registry", metavar="URL", help="has a release of flights; default: train and publish one")
     options.add_argument(
         "--rows", type=positive, default=100_000_000, metavar="N", help="rows to precompute; default: 100 M"
@@ -40,23 +38,20 @@ def parser() -> Parser:
     options.add_argument("--repeats", type=positive, default=5, metavar="N", help="of short measurements; default: 5")
     options.add_argument("--long-repeats", type=positive, default=3, metavar="N", help="of long ones; default: 3")
     options.add_argument("--no-spark", action="store_true", help="leave the Spark runner out, and record nothing")
-    options.add_argument("--json", action="store_true", help="print the result as one line of JSON")
-    options.add_argument("--debug", action="store_true", help="show the traceback of an unexpected error")
     return options
 
 
 def measure(part: str, arguments: argparse.Namespace, registry: str) -> list[harness.Result]:
     """Measure one part."""
-    print(f"{part}:", flush=True)
     if part == "quality":
-        return quality.measure(COMMAND, registry=registry)
+        return quality.measure(PARTS.command, registry=registry)
     if part == "lookup":
         rows = arguments.lookup_rows
-        return lookup.measure(COMMAND, registry=registry, model=MODEL, rows=rows, repeats=arguments.repeats)
+        return lookup.measure(PARTS.command, registry=registry, model=MODEL, rows=rows, repeats=arguments.repeats)
     if part == "server":
-        return server.measure(COMMAND, registry=registry, model=MODEL, repeats=arguments.repeats)
+        return server.measure(PARTS.command, registry=registry, model=MODEL, repeats=arguments.repeats)
     spark = not arguments.no_spark
-    return precompute.measure(COMMAND, rows=arguments.rows, repeats=arguments.long_repeats, spark=spark)
+    return precompute.measure(PARTS.command, rows=arguments.rows, repeats=arguments.long_repeats, spark=spark)
 
 
 def work(arguments: argparse.Namespace) -> Result:
@@ -65,26 +60,15 @@ def work(arguments: argparse.Namespace) -> Result:
     Raises:
         BadSettings: a part is not known, or there is no Spark and it was not left out.
     """
-    parts = arguments.parts or PARTS
-    if unknown := set(parts) - set(PARTS):
-        message = f"parts must be of {', '.join(PARTS)}; got {', '.join(sorted(unknown))}"
-        raise BadSettings(message)
-    if "precompute" in parts and not arguments.no_spark and not spark_is_installed():
+    wanted = PARTS.chosen(arguments)
+    if "precompute" in wanted and not arguments.no_spark and not spark_is_installed():
         message = "the precompute part needs pyspark and Java 17 or 21 (make java); leave Spark out with --no-spark"
         raise BadSettings(message)
-    results: list[harness.Result] = []
     with tempfile.TemporaryDirectory(prefix="foretable-bench-") as folder:
         registry = arguments.registry or folder
-        if not arguments.registry and set(parts) != {"precompute"}:
+        if not arguments.registry and set(wanted) != {"precompute"}:
             publish_flights(Registry(registry))
-        for part in parts:
-            results += measure(part, arguments, registry)
-    if set(parts) == set(PARTS) and not arguments.no_spark:
-        harness.record(NAME, results)
-    else:
-        print("\n".join(map(harness.one_line, results)))
-    short = sum(not result.holds for result in results)
-    return Result(f"{len(results)} figures, {short} fall short", figures=len(results), short=short)
+        return PARTS.measure(wanted, lambda part: measure(part, arguments, registry), complete=not arguments.no_spark)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
