@@ -20,7 +20,7 @@ ROOT = "foretable"
 _OWN_PACKAGES = ("engine", "foretable", "jobs")
 _OWN_FILES = (".py", ".properties", ".typed")
 # Paths below site-packages that no worker loads, as patterns whose * crosses slashes. What a C compiler, a type checker
-# or a test needs; what says where things were installed here; and, of 340 MB, the parts below that nobody here imports.
+# or a test needs; what says where things were installed here; and, of 311 MB, the parts below that nobody here imports.
 _LEFT_OUT = (
     "../*",
     "*/__pycache__/*",
