@@ -19,7 +19,8 @@ from engine.output import OutputSchema
 from engine.predictor import Predictor
 from engine.registry import Registry
 from jobs.runner import open_runner
-from jobs.scoring.job import ScoreSettings, score
+from jobs.scoring.job import score
+from jobs.scoring.settings import ScoreSettings
 
 Values = npt.NDArray[np.float32]
 _ROW = "row"

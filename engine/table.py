@@ -219,7 +219,7 @@ class DenseTable:
             if not good and before != _BAD:
                 self.corrupt_blocks += 1
                 _log.error(
-                    "table %s of %s: block %d is corrupt; the model answers its %d rows. Copy the table again",
+                    "table %s of %s: block %d is corrupt; its %d rows are not answered from it. Copy the table again",
                     self.spec.key,
                     self.spec.model,
                     block,

@@ -23,9 +23,11 @@ from jobs.runner_options import add_runner, runner_of
 from jobs.scoring.bad_rows import BadRowLimit, listed_causes
 from jobs.scoring.dataset import split_url
 from jobs.scoring.format import FORMATS, FormatOptions
-from jobs.scoring.job import Scored, ScoreSettings, score
+from jobs.scoring.job import Scored, score
+from jobs.scoring.settings import ScoreSettings
 from jobs.scoring.split import SplitSize
 
+_MOST_DAYS = 36_500  # a hundred years, so that every date has a four-digit year
 _PLACES = re.compile(r"\{(\w*)\}")
 
 
@@ -52,7 +54,7 @@ def parser() -> Parser:
     bad = options.add_argument_group("bad rows")
     bad.add_argument("--max-bad-rows", type=_limit, metavar="N", help="a number or a share (0.5%%); more: exit 65")
     bad.add_argument("--redact", default="", metavar="COLUMNS", help="keep these columns' values out of the quarantine")
-    bad.add_argument("--quarantine-days", type=positive, metavar="N", help="how long the quarantine is kept")
+    bad.add_argument("--quarantine-days", type=_days, metavar="N", help="how long the quarantine is kept")
     bad.add_argument(
         "--batch-timeout-s", type=_seconds, default=600.0, metavar="S", help="how long the model may take for a batch"
     )
@@ -141,6 +143,14 @@ def _limit(text: str) -> BadRowLimit:
         return BadRowLimit.parse(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _days(text: str) -> int:
+    days = positive(text)
+    if days > _MOST_DAYS:
+        message = f"must be {_MOST_DAYS:,} days or fewer; got {text!r}"
+        raise argparse.ArgumentTypeError(message)
+    return days
 
 
 def _seconds(text: str) -> float:

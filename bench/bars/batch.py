@@ -22,7 +22,8 @@ from bench.net import MODEL
 from engine.errors import EngineBug
 from engine.registry import Registry
 from jobs.runner import Runner, open_runner
-from jobs.scoring.job import ScoreSettings, score
+from jobs.scoring.job import score
+from jobs.scoring.settings import ScoreSettings
 
 PROCESSES = 2
 _WARM_UP_ROWS = 2_000_000

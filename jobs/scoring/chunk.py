@@ -83,10 +83,12 @@ class Chunk:
 
 
 def with_partition(batch: pa.RecordBatch, partition: Mapping[str, str | None]) -> pa.RecordBatch:
-    """Return a batch with the columns that only the file's path has."""
+    """Return a batch with the columns of the file's path, which count where the file has them too, as in Spark."""
     for name, value in partition.items():
-        if name not in batch.schema.names:
-            texts = pa.nulls(len(batch), pa.string()) if value is None else pa.repeat(pa.scalar(value), len(batch))
+        texts = pa.nulls(len(batch), pa.string()) if value is None else pa.repeat(pa.scalar(value), len(batch))
+        if name in batch.schema.names:
+            batch = batch.set_column(batch.schema.names.index(name), name, texts)
+        else:
             batch = batch.append_column(name, texts)
     return batch
 

@@ -40,7 +40,7 @@ def column_chunks(
 def _chunk(batch: pa.RecordBatch, first: int, begun: int, rows: _WholeRows, wanted: Wanted) -> Chunk:
     return Chunk(
         values=with_partition(batch, wanted.partition),
-        content=lambda row: Content(None, {**wanted.partition, **rows.row(begun + row)}),
+        content=lambda row: Content(None, {**rows.row(begun + row), **wanted.partition}),
         position=lambda row: Position(first + begun + row, None),
     )
 

@@ -72,7 +72,7 @@ class CsvFormat:
 
         def content(row: int) -> Content:
             fields = None if row in malformed else dict(zip(header, self._fields(records.text(row)), strict=True))
-            return Content(records.text(row), None if fields is None else {**wanted.partition, **fields})
+            return Content(records.text(row), None if fields is None else {**fields, **wanted.partition})
 
         return Chunk(
             values=with_partition(batch, wanted.partition),

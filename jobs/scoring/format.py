@@ -76,7 +76,7 @@ class Wanted:
     Attributes:
         columns: names, those that a file lacks included.
         texts: of them, which are vocabularies: read as dictionaries where the format has them.
-        partition: columns that only the file's path has.
+        partition: columns of the file's path; they count where the file has them too.
     """
 
     columns: tuple[str, ...]

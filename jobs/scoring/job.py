@@ -6,77 +6,25 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import pyarrow as pa
-
-from engine.bundle import Bundle
-from engine.errors import BadArtifact, BadSettings, EngineBug, NotFound
-from engine.manifest import canonical_json, new_manifest, now_text, sha256
+from engine.errors import BadArtifact, EngineBug, NotFound
+from engine.manifest import new_manifest, now_text
 from engine.registry import Registry
-from engine.release import Release
 from engine.storage import open_storage
 from jobs.lease import Lease
 from jobs.progress import progress_bar
-from jobs.runner import FileRange, Runner
-from jobs.scoring.answer_columns import answer_schema
-from jobs.scoring.bad_rows import BadRowLimit
-from jobs.scoring.dataset import Dataset, InputFile, partition_values, split_url
-from jobs.scoring.format import FormatOptions, Shape, guess_format, open_format
-from jobs.scoring.kept import kept_schema
-from jobs.scoring.output import KIND, VERSION, Output, check_name
+from jobs.runner import Runner
+from jobs.scoring.dataset import split_url
+from jobs.scoring.output import KIND, VERSION, check_name
+from jobs.scoring.plan import Plan, make_plan
 from jobs.scoring.quarantine import FOLDER
-from jobs.scoring.split import Split, SplitSize, plan_splits
+from jobs.scoring.settings import ScoreSettings
 from jobs.scoring.split_done import FileDone, SplitDone
-from jobs.scoring.task import ScoreSpec, ScoreTask
-
-# Footers that the driver reads at once: they are small, and a name node or an object store answers many.
-_FOOTERS_AT_ONCE = 16
-
-
-@dataclass(frozen=True, kw_only=True)
-class ScoreSettings:
-    """What to score.
-
-    Attributes:
-        model: the model's name.
-        input: URL of a directory or a file.
-        output: URL of the directory that the scored rows go to.
-        label: whose release answers; it is looked up once.
-        release: which release answers, instead of a label's.
-        format: of the input; None is what its names tell.
-        options: of the format.
-        keep: columns that go into the output, ``NAME`` or ``NAME:TYPE``; None is all.
-        prefix: before the names of the columns that are added.
-        redact: columns whose values must not be in the quarantine.
-        max_bad_rows: more end the job; None is no limit.
-        batch_timeout_s: how long the model may take for a chunk of rows.
-        quarantine_days: after so many the quarantine may be purged; None is never.
-        size: of splits.
-        lock: only one run at a time may work on the output.
-        quiet: no progress bar.
-    """
-
-    model: str
-    input: str
-    output: str
-    label: str = "production"
-    release: int | None = None
-    format: str | None = None
-    options: FormatOptions = field(default_factory=FormatOptions)
-    keep: tuple[str, ...] | None = None
-    prefix: str = ""
-    redact: tuple[str, ...] = ()
-    max_bad_rows: BadRowLimit | None = None
-    batch_timeout_s: float = 600.0
-    quarantine_days: int | None = None
-    size: SplitSize = field(default_factory=SplitSize)
-    lock: bool = False
-    quiet: bool = False
+from jobs.scoring.task import ScoreTask
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,19 +60,6 @@ class Scored:
     runner: str
 
 
-@dataclass(frozen=True)
-class _Plan:
-    """All that is decided before the first row is read."""
-
-    release: Release
-    fingerprint: dict[str, Any]
-    dataset: Dataset
-    splits: list[Split]
-    spec: ScoreSpec
-    output: Output
-    run: str
-
-
 def score(registry: Registry, settings: ScoreSettings, open_runner: Callable[[], Runner]) -> Scored:
     """Score a data set.
 
@@ -144,7 +79,7 @@ def score(registry: Registry, settings: ScoreSettings, open_runner: Callable[[],
     with ExitStack() as stack:
         lease = stack.enter_context(_lease(settings.output)) if settings.lock else None
         shared = stack.enter_context(tempfile.TemporaryDirectory(prefix="foretable-score-"))
-        plan = _plan(registry, settings)
+        plan = make_plan(registry, settings)
         manifest = plan.output.manifest()
         if manifest is not None:
             return _outcome(plan, manifest, computed=0, seconds=0.0, runner="none: it was there")
@@ -172,100 +107,8 @@ def _lease(output: str) -> Lease:
     return Lease(open_storage(parent), f"_{name}.lock")
 
 
-def _plan(registry: Registry, settings: ScoreSettings) -> _Plan:
-    models = registry.existing_model(settings.model)
-    release = models.release(settings.release or models.head(settings.label).release)
-    bundle = models.bundle(release.bundle)
-    dataset = Dataset(settings.input)
-    files = dataset.files()
-    kind = settings.format or guess_format(file.path or dataset.url for file in files)
-    shapes = _shapes(dataset, files, kind, settings)
-    schemas = [shape.schema for _, shape in shapes]
-    in_path = {name for file in files for name in partition_values(file.partition)}
-    kept = _kept(settings, bundle, in_path, schemas)
-    _check_redact(settings, in_path, schemas)
-    fingerprint = {
-        "version": VERSION,
-        "release": {name: value for name, value in asdict(release).items() if name not in {"gate", "time"}},
-        "numeric_class": bundle.check_numeric_class(bundle.runtime()),
-        "pyarrow": pa.__version__,  # writes the bytes
-        "format": kind,
-        "options": asdict(settings.options),
-        "kept": [[column.name, str(column.type)] for column in kept],
-        "prefix": settings.prefix,
-        "redact": sorted(settings.redact),
-    }
-    splits = plan_splits(shapes, settings.size, fingerprint)
-    run = sha256(canonical_json([fingerprint, [split.key for split in splits]]))[:16]
-    output = Output(settings.output, run)
-    if f"{output.url}/".startswith(f"{dataset.url}/"):
-        message = f"output {output.url} must not be within the input, {dataset.url}: the next run would read it"
-        raise BadSettings(message)
-    spec = ScoreSpec(
-        registry=registry.url,
-        model=settings.model,
-        release=release.number,
-        numeric_class=fingerprint["numeric_class"],
-        input=dataset.url,
-        format=kind,
-        options=settings.options,
-        output=output.staging_url,
-        kept=kept,
-        prefix=settings.prefix,
-        redact=settings.redact,
-        batch_timeout_s=settings.batch_timeout_s,
-        max_bad_rows=settings.max_bad_rows,
-        shared=None,
-    )
-    return _Plan(release, fingerprint, dataset, splits, spec, output, run)
-
-
-def _shapes(
-    dataset: Dataset, files: list[InputFile], kind: str, settings: ScoreSettings
-) -> list[tuple[InputFile, Shape]]:
-    reader = open_format(kind, settings.options)
-
-    def shape(file: InputFile) -> Shape:
-        return reader.shape(dataset.storage, dataset.full_path(file.path), settings.size.size_bytes)
-
-    with ThreadPoolExecutor(_FOOTERS_AT_ONCE) as pool:
-        return list(zip(files, pool.map(shape, files), strict=True))
-
-
-def _kept(settings: ScoreSettings, bundle: Bundle, in_path: set[str], schemas: Iterable[pa.Schema | None]) -> pa.Schema:
-    """Return the kept columns; those of the partitions' directories stay where they are.
-
-    Raises:
-        BadSettings: one has the name of a column that is added.
-    """
-    kept = kept_schema(settings.keep, schemas, in_path)
-    added = answer_schema(bundle.schema, settings.prefix).names
-    twice = sorted({*kept.names, *in_path} & set(added))
-    if twice:
-        message = f"added columns must have other names than the input's; both have {', '.join(twice)}. Give a --prefix"
-        raise BadSettings(message)
-    return kept
-
-
-def _check_redact(settings: ScoreSettings, in_path: set[str], schemas: Iterable[pa.Schema | None]) -> None:
-    """Refuse a redacted column that no file has: a slip of the pen would show what must be hidden.
-
-    Raises:
-        BadSettings: there is one.
-    """
-    known = set(in_path)
-    for schema in schemas:
-        if schema is None:  # each row has its own
-            return
-        known.update(schema.names)
-    unknown = [name for name in settings.redact if name not in known]
-    if unknown:
-        message = f"a redacted column must be one of {', '.join(sorted(known))}; got {', '.join(unknown)}"
-        raise BadSettings(message)
-
-
 def _run(
-    plan: _Plan, settings: ScoreSettings, open_runner: Callable[[], Runner], shared: str
+    plan: Plan, settings: ScoreSettings, open_runner: Callable[[], Runner], shared: str
 ) -> tuple[list[SplitDone], str]:
     """Have every split scored, or found; one that was there before is only read again by its worker."""
     if not plan.splits:
@@ -275,25 +118,12 @@ def _run(
     spec = replace(plan.spec, shared=shared if runner.name == "local" else None)
     title = f"score {settings.model} ({runner.name})"
     with progress_bar(len(plan.splits), "splits", title, quiet=settings.quiet) as bar:
-        ranges = _file_ranges(plan)
+        ranges = plan.file_ranges()
         done = runner.run(ScoreTask(spec), plan.splits, bar.update, ranges=lambda split: ranges[split.key])
     return sorted(done, key=lambda split: split.file.path), runner.name
 
 
-def _file_ranges(plan: _Plan) -> dict[str, list[FileRange]]:
-    """Return what each split reads, by its key: the pieces of a file lie in it one after the other."""
-    ends: Counter[str] = Counter()
-    ranges: dict[str, list[FileRange]] = {}
-    for split in plan.splits:
-        reads = ranges.setdefault(split.key, [])
-        for section in split.sections:
-            url = f"{plan.dataset.storage.url}/{plan.dataset.full_path(section.file.path)}"
-            reads.append(FileRange(url, ends[url], section.size_bytes))
-            ends[url] += section.size_bytes
-    return ranges
-
-
-def _manifest(plan: _Plan, settings: ScoreSettings, done: list[SplitDone]) -> dict[str, Any]:
+def _manifest(plan: Plan, settings: ScoreSettings, done: list[SplitDone]) -> dict[str, Any]:
     """Count, hold the counts against the input and the limit, and return the manifest."""
     by_path = {split.file.path: split.counts for split in done}
     read = 0
@@ -346,7 +176,7 @@ def _sum(counts: Iterable[dict[str, int]]) -> dict[str, int]:
     return dict(sorted(total.items()))
 
 
-def _outcome(plan: _Plan, manifest: dict[str, Any], *, computed: int, seconds: float, runner: str) -> Scored:
+def _outcome(plan: Plan, manifest: dict[str, Any], *, computed: int, seconds: float, runner: str) -> Scored:
     rows = manifest["rows"]
     return Scored(
         output=plan.output.url,

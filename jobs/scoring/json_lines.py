@@ -45,7 +45,7 @@ def _chunk(records: Records, wanted: Wanted) -> Chunk:
         if isinstance(row, InvalidInput):
             malformed[number] = row
             row = {}
-        rows.append({**wanted.partition, **row} if wanted.partition else row)
+        rows.append({**row, **wanted.partition} if wanted.partition else row)
     return Chunk(
         values=rows,
         content=lambda row: Content(records.text(row), None if row in malformed else rows[row]),

@@ -71,6 +71,8 @@ def kept_column(chunk: Chunk, field: pa.Field) -> tuple[pa.Array, dict[int, Inva
         return pa.nulls(len(chunk), field.type), {}
     column = values if isinstance(values, pa.Array) else _one_kind(values, field)
     if column is not None:
+        if _is_text(column.type) and not _is_text(field.type):  # an empty field of a CSV file is no number, nor wrong
+            values = column = pc.if_else(pc.equal(column, ""), None, column)
         try:
             cast = column if column.type == field.type else pc.cast(column, field.type)
             cast.validate(full=True)  # no reader of columnar files looks whether texts are UTF-8

@@ -9,7 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from engine.registry import Registry
-from jobs.scoring.job import ScoreSettings, score
+from jobs.scoring.job import score
+from jobs.scoring.settings import ScoreSettings
 from tests.support.inline_runner import InlineRunner
 from tests.support.programs import foretable
 from tests.support.synthetic import CITIES, FINITE_NAME, publish_synthetic

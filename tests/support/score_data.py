@@ -19,7 +19,8 @@ from pyarrow import orc
 
 from engine.predictor import Predictor
 from engine.registry import Registry
-from jobs.scoring.job import Scored, ScoreSettings, score
+from jobs.scoring.job import Scored, score
+from jobs.scoring.settings import ScoreSettings
 from tests.support.inline_runner import InlineRunner
 from tests.support.synthetic import FINITE_NAME, synthetic_space
 

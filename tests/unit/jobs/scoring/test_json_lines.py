@@ -82,9 +82,9 @@ def test_what_is_no_feature_is_not_read() -> None:
     assert read(good).encode(synthetic_space()).faults == {}
 
 
-def test_partitions_fill_what_a_row_lacks() -> None:
+def test_partitions_are_fields_of_every_row() -> None:
     chunk = read(b'{"city": "Bern"}\n{"size": "2"}\nx', size="1", day=None)
-    assert chunk.column("size") == ["1", "2", "1"]
+    assert chunk.column("size") == ["1", "1", "1"]
     assert chunk.content(0).fields == {"size": "1", "day": None, "city": "Bern"}
     assert chunk.content(2).fields is None
 

@@ -29,6 +29,14 @@ def column(values: Sequence[object] | pa.Array, kind: pa.DataType) -> tuple[list
     return array.to_pylist(), {row: str(error) for row, error in faults.items()}
 
 
+@pytest.mark.parametrize("values", [pa.array(["1", "", None, "x"]), ["1", "", None, "x"]], ids=["CSV", "JSON"])
+def test_an_empty_text_is_no_number_and_not_wrong(values: pa.Array | list[object]) -> None:
+    found, faults = column(values, pa.int64())
+    assert found == [1, None, None, None]
+    assert faults == {3: "column 'x' must be int64; got 'x'"}
+    assert column(values, pa.string()) == (["1", "", None, "x"], {})
+
+
 def test_all_columns_of_all_files() -> None:
     other = pa.schema([("city", pa.string()), ("size", pa.float64())])
     assert kept_schema(None, [A, other]) == pa.schema([*A, ("size", pa.float64())])
