@@ -40,17 +40,23 @@ def submit_to_yarn(
         conf: Spark's properties, on top of those that keep it small.
         environment: on top of what a client of the cluster needs.
     """
-    properties = {**_CONF, **(conf or {})}
-    if hadoop.cluster:  # the nodes see this machine's files: nothing is uploaded
-        properties.setdefault("spark.yarn.jars", f"local:{_spark_home()}/jars/*")
+    properties = {**small_properties(hadoop), **(conf or {})}
     options = [part for name, value in properties.items() for part in ("--conf", f"{name}={value}")]
     command = [str(BIN / "spark-submit"), "--master", "yarn", "--deploy-mode", "client", *options, str(program)]
     python = os.environ.get("PYSPARK_PYTHON", sys.executable)
-    clean = {"SPARK_HOME": str(_spark_home()), "PYSPARK_PYTHON": python, **hadoop.environment, **environment}
+    clean = {"SPARK_HOME": str(spark_home()), "PYSPARK_PYTHON": python, **hadoop.environment, **environment}
     return finish(start(*command, *arguments, environment=clean))
 
 
-def _spark_home() -> Path:
+def small_properties(hadoop: Hadoop) -> dict[str, str]:
+    """Return Spark's properties for small executors that are quick to start."""
+    if not hadoop.cluster:
+        return _CONF
+    return {**_CONF, "spark.yarn.jars": f"local:{spark_home()}/jars/*"}  # the nodes see this machine's files
+
+
+def spark_home() -> Path:
+    """Return the directory of the installed Spark."""
     found = find_spec("pyspark")
     assert found
     assert found.origin
