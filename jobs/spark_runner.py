@@ -19,6 +19,7 @@ from pyspark.sql import SparkSession
 
 from engine.errors import BadSettings, ForetableError, Unavailable
 from jobs.block_hosts import near_hosts
+from jobs.code_digest import check_code, code_digest
 from jobs.runner import ATTEMPTS, FileRange, Ranges, Task
 
 S = TypeVar("S")
@@ -172,11 +173,12 @@ class _Guarded:
     """Returns a refusal instead of raising it: trying it three times more would not change it."""
 
     def __init__(self, task: Task[Any, Any]) -> None:
-        self.task = task
+        self.task, self.code = task, code_digest()
 
     def __call__(self, split: object) -> object:
         keep_archives()
         try:
+            check_code(self.code)
             return self.task(split)
         except Unavailable:
             raise
