@@ -24,6 +24,7 @@ from jobs.scoring.bad_rows import BadRowLimit, listed_causes
 from jobs.scoring.dataset import split_url
 from jobs.scoring.format import FORMATS, FormatOptions
 from jobs.scoring.job import Scored, score
+from jobs.scoring.output import hidden_name
 from jobs.scoring.settings import ScoreSettings
 from jobs.scoring.split import SplitSize
 
@@ -183,7 +184,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _outcomes(arguments: argparse.Namespace) -> str:
     parent, name = split_url(settings_of(arguments).output)
-    return f"{parent}/_{name}.outcome"
+    return f"{parent}/{hidden_name(name)}.outcome"
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from jobs.lease import Lease
 from jobs.progress import progress_bar
 from jobs.runner import Runner
 from jobs.scoring.dataset import split_url
-from jobs.scoring.output import KIND, VERSION, check_name
+from jobs.scoring.output import KIND, VERSION, check_name, hidden_name
 from jobs.scoring.plan import Plan, make_plan
 from jobs.scoring.quarantine import FOLDER
 from jobs.scoring.settings import ScoreSettings
@@ -104,7 +104,7 @@ def score(registry: Registry, settings: ScoreSettings, open_runner: Callable[[],
 
 def _lease(output: str) -> Lease:
     parent, name = split_url(output)
-    return Lease(open_storage(parent), f"_{name}.lock")
+    return Lease(open_storage(parent), f"{hidden_name(name)}.lock")
 
 
 def _run(

@@ -44,7 +44,7 @@ class Output:
         parent, self._name = split_url(url)
         self._storage: Storage = open_storage(parent)
         self._run = run
-        self._staging = f"_{self._name}-{run}" if self._storage.can_rename_trees else self._name
+        self._staging = f"{hidden_name(self._name)}-{run}" if self._storage.can_rename_trees else self._name
         self.url = f"{self._storage.url}/{self._name}"
         self.staging_url = f"{self._storage.url}/{self._staging}"
 
@@ -131,7 +131,7 @@ class Output:
 
     def remove_unfinished(self) -> None:
         """Remove what runs of other inputs or releases left of this output: now that it is there, none can end."""
-        unfinished = re.compile(rf"_{re.escape(self._name)}-[0-9a-f]{{16}}")
+        unfinished = re.compile(rf"{re.escape(hidden_name(self._name))}-[0-9a-f]{{16}}")
         for name in self._storage.names():
             if unfinished.fullmatch(name):
                 self._storage.remove_tree(name)
@@ -144,6 +144,14 @@ class Output:
 def _is_ours(path: str) -> bool:
     """Whether a file is none that readers take for data: a manifest, a quarantined row, somebody's unfinished work."""
     return path in {MANIFEST, _SUCCESS} or path.startswith(f"{FOLDER}/") or path.rpartition("/")[2].startswith(".")
+
+
+def hidden_name(name: str) -> str:
+    """Return how the names begin of what is kept beside an output, and that no reader takes for data.
+
+    Spark takes ``_day=1`` for a partition, and so for data: there is no ``=`` in these names.
+    """
+    return f"_{name.replace('%', '%25').replace('=', '%3D')}"
 
 
 def check_name(url: str) -> None:

@@ -214,7 +214,7 @@ class RealDay:
     """The script with the real foretable, on one day's rows."""
 
     def __init__(self, data: Path, root: Path) -> None:
-        self.scores, self.lock = root / "scores", "_date=2026-01-05.lock"
+        self.scores, self.lock = root / "scores", "_date%3D2026-01-05.lock"
         self.environment = {
             "PATH": f"{BIN}:/usr/bin:/bin",
             "MODEL": FINITE_NAME,

@@ -350,3 +350,29 @@ def test_spark_reads_an_output_as_it_is(registry: Path, tmp_path: Path, spark: S
     (expected, *_) = expected_scores(registry, ROWS)
     assert first is not None
     assert {name: first[name] for name in expected} == expected
+
+
+@pytest.mark.spark
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # pyspark leaves its sockets to the collector
+def test_spark_reads_a_folder_of_days_while_another_is_scored(
+    registry: Path, tmp_path: Path, spark: SparkSession
+) -> None:
+    """A day that is its output's name is a partition to Spark; what is unfinished and its lock are none."""
+    scores = tmp_path / "scores"
+
+    class Reading(InlineRunner):
+        """Reads the folder when the second day's files are written, and before they show."""
+
+        def run(self, *given: Any, **named: Any) -> Any:
+            done = super().run(*given, **named)
+            assert len(list(scores.iterdir())) > 2
+            seen.append(spark.read.parquet(str(scores)))
+            return done
+
+    seen: list[Any] = []
+    for day, runner in (("2026-01-01", InlineRunner), ("2026-01-02", Reading)):
+        source = write_input(tmp_path / day, "parquet", {"a": good_rows(60)})
+        score_inline(registry, source, scores / f"day={day}", runner, lock=True)
+    (frame,) = seen
+    assert frame.columns[-1] == "day"
+    assert {str(row["day"]) for row in frame.select("day").distinct().collect()} == {"2026-01-01"}

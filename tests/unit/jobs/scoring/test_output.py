@@ -9,7 +9,7 @@ from engine.errors import BadArtifact, BadSettings, Refused
 from engine.manifest import new_manifest, seal
 from engine.storage import Storage, open_storage
 from engine.stores.memory import MemoryStore
-from jobs.scoring.output import KIND, VERSION, Output, check_name
+from jobs.scoring.output import KIND, VERSION, Output, check_name, hidden_name
 from jobs.scoring.split_done import FileDone
 
 RUN, OTHER = "0123456789abcdef", "fedcba9876543210"
@@ -165,6 +165,16 @@ class TestInPlace:
             other.show(manifest(OTHER))
         assert "part-a.parquet" in names(open_storage(f"{root}/scores"))
         assert one.manifest() == manifest()
+
+
+def test_what_is_unfinished_looks_like_no_partition(root: str) -> None:
+    output = Output(f"{root}/day=1", RUN)
+    output.check_files(write(output, "part-a.parquet"))
+    assert open_storage(root).names() == [f"_day%3D1-{RUN}"]
+    write(Output(f"{root}/day=1", OTHER), "part-b.parquet")
+    output.show(manifest())
+    assert open_storage(root).names() == ["day=1"]
+    assert hidden_name("day%3D1") not in {hidden_name("day=1"), "_day%3D1"}
 
 
 @pytest.mark.parametrize("url", ["/data/_scores", "memory://a/.scores"])
