@@ -42,14 +42,14 @@ class LocalRunner:
         """Run all splits; see ``jobs.runner.Runner``."""
         results: list[R] = []
         left = list(splits)
-        fruitless = 0
+        tries = 0
         self._refused = 0
         while left:
             finished, failed, why = self._round(task, left, advance)
             results += finished
-            # Who killed the worker is not known, so rounds are counted, and only those that nothing came of.
-            fruitless = 0 if finished else fruitless + 1
-            if failed and (fruitless + 1 >= ATTEMPTS or self._is_down):
+            # Who killed the worker is not known, so rounds are counted, and only from the last that something came of.
+            tries = 1 if finished else tries + 1
+            if failed and (tries >= ATTEMPTS or self._is_down):
                 assert why is not None
                 raise why
             left = failed

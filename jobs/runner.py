@@ -76,6 +76,7 @@ class Runner(Protocol):
         Raises:
             ForetableError: what a task raised.
             Unavailable: a split failed at every attempt.
+            Exception: a bug of the task, as it is or as an ``EngineBug``.
         """
         ...
 

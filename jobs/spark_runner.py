@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import traceback
 import zipimport
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +18,7 @@ from pyspark.errors import PySparkException
 from pyspark.serializers import CPickleSerializer
 from pyspark.sql import SparkSession
 
-from engine.errors import BadSettings, ForetableError, Unavailable
+from engine.errors import BadSettings, EngineBug, ForetableError, Unavailable
 from jobs.block_hosts import near_hosts
 from jobs.code_digest import check_code, code_digest
 from jobs.runner import ATTEMPTS, FileRange, Ranges, Task
@@ -170,7 +171,7 @@ class SparkRunner:
 
 
 class _Guarded:
-    """Returns a refusal instead of raising it: trying it three times more would not change it."""
+    """Returns a refusal, or a bug, instead of raising it: trying it three times more would not change it."""
 
     def __init__(self, task: Task[Any, Any]) -> None:
         self.task, self.code = task, code_digest()
@@ -180,10 +181,14 @@ class _Guarded:
         try:
             check_code(self.code)
             return self.task(split)
-        except Unavailable:
+        except (Unavailable, OSError, MemoryError):  # of this host, or of now
             raise
         except ForetableError as error:
             return error
+        except Exception as error:
+            bug = EngineBug(f"a split must end with an error of ours; got {type(error).__name__}: {error}. Report it")
+            bug.add_note(traceback.format_exc())
+            return bug
 
 
 def keep_archives() -> None:

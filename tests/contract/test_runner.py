@@ -17,11 +17,12 @@ from engine.errors import BadArtifact, InvalidInput, Unavailable
 from engine.registry import Registry
 from jobs.local_runner import LocalRunner
 from jobs.precompute import PrecomputeSettings, precompute
-from jobs.runner import FileRange, Runner
+from jobs.program import BUG
+from jobs.runner import ATTEMPTS, FileRange, Runner
 from tests.support.candidates import models_of, write_candidate
 from tests.support.inline_runner import InlineRunner
 from tests.support.programs import finish, processes_of, start
-from tests.support.runner_tasks import Down, Dying, Failing, FailingOnce, Square
+from tests.support.runner_tasks import Down, Dying, Failing, FailingOnce, Hopeless, Square
 from tests.support.synthetic import FINITE_NAME
 from tests.support.waiting import wait_until
 
@@ -77,6 +78,19 @@ class RunnerContract(ABC):
     def test_what_may_be_tried_again_says_why(self, runner: Runner) -> None:
         with pytest.raises(Unavailable, match=r"got 'Nowhere' at split 0\. Fix the row"):
             runner.run(Failing(0, "unavailable"), SPLITS, lambda _: None)
+
+    def test_a_bug_of_a_task_is_none_of_the_storage(self, runner: Runner) -> None:
+        with pytest.raises(Exception, match="got 'Nowhere' at split 3") as caught:
+            runner.run(Failing(3, "bug"), SPLITS, lambda _: None)
+        assert getattr(caught.value, "exit_code", BUG) == BUG
+
+    @pytest.mark.parametrize("splits", [[2], SPLITS])
+    def test_a_split_that_always_fails_is_tried_four_times(
+        self, runner: Runner, splits: list[int], tmp_path: Path
+    ) -> None:
+        with pytest.raises(Unavailable, match="the storage is down"):
+            runner.run(Hopeless(2, str(tmp_path)), splits, lambda _: None)
+        assert len(list(tmp_path.iterdir())) == ATTEMPTS == 4
 
     def test_progress_after_an_error_does_not_claim_the_rest(self, runner: Runner) -> None:
         told: list[int] = []

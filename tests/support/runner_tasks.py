@@ -35,7 +35,22 @@ class Failing:
             raise InvalidInput(message, cause="unknown_category", feature="city")
         if self.kind == "artifact":
             raise BadArtifact(message)
+        if self.kind == "bug":
+            raise ValueError(message)
         raise Unavailable(message)
+
+
+@dataclass(frozen=True)
+class Hopeless:
+    """Fails at one split whenever it is tried, and leaves a file in ``folder`` for each try."""
+
+    at: int
+    folder: str
+
+    def __call__(self, split: int, /) -> int:
+        if split == self.at:
+            return Down(self.folder)(split)
+        return split
 
 
 @dataclass(frozen=True)
