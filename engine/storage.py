@@ -167,14 +167,6 @@ class Storage:
         with self._at(path):
             self._store.remove_tree(path)
 
-    def hosts(self, path: str, start: int = 0, size: int | None = None) -> list[str]:
-        """Return the hosts that hold most of a range (to the end by default), best first: a hint for schedulers.
-
-        None where the storage does not say.
-        """
-        with self._at(path):
-            return self._store.hosts(path, start, size)
-
     @contextmanager
     def _at(self, path: str, *, or_root: bool = False) -> Iterator[None]:
         """Check a path, and turn what a store raises into our errors."""

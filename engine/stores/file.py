@@ -154,10 +154,6 @@ class FileStore:
         else:
             full.unlink()
 
-    def hosts(self, path: str, start: int, size: int | None) -> list[str]:  # noqa: ARG002 (the interface's)
-        """Return nothing: a mounted directory does not say where its bytes are."""
-        return []
-
     def _full(self, path: str) -> Path:
         return self._root / path
 

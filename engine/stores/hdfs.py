@@ -9,8 +9,8 @@
 - with ``hadoop.security.authentication`` = ``kerberos``: the ticket cache (``KRB5CCNAME``), through the system's
   ``libgssapi_krb5``, or the delegation tokens in the file ``HADOOP_TOKEN_FILE_LOCATION``, as YARN sets it.
 
-The library has no deadline for a NameNode's answer, and tells no block locations; the store sets deadlines of its
-own (its asyncio client could be cancelled, but panics when it waits for a failover), and knows no hosts.
+The library has no deadline for a NameNode's answer; the store sets deadlines of its own (the library's asyncio client
+could be cancelled, but panics when it waits for a failover).
 """
 
 from __future__ import annotations
@@ -178,10 +178,6 @@ class HdfsStore:
         """Delete a directory (or a file) and all in it; nothing where there is none."""
         with suppress(FileNotFoundError, NotADirectoryError):
             _wait(lambda: self._client.delete(self._full(path), recursive=True))
-
-    def hosts(self, path: str, start: int, size: int | None) -> list[str]:  # noqa: ARG002 (the interface's)
-        """Return nothing: the library has no call for block locations."""
-        return []
 
     def _full(self, path: str) -> str:
         return f"{self._root}/{path}" if path else self._root or "/"

@@ -106,10 +106,6 @@ class MemoryStore:
                 del _FILES[self._full(f"{path}/{name}")]
             _FILES.pop(self._full(path), None)
 
-    def hosts(self, path: str, start: int, size: int | None) -> list[str]:  # noqa: ARG002 (the interface's)
-        """Return nothing: the bytes are here, and nowhere else."""
-        return []
-
     def _full(self, path: str) -> str:
         return f"{self.url}/{path}"
 

@@ -145,10 +145,6 @@ class S3Store:
                 raise kind(errno.EIO, f"{failed[0]['Key']}: {failed[0]['Message']}")
         self.remove(path)
 
-    def hosts(self, path: str, start: int, size: int | None) -> list[str]:  # noqa: ARG002 (the interface's)
-        """Return nothing: S3 is as far from one host as from another."""
-        return []
-
     def _key(self, path: str) -> str:
         return self._prefix + path
 

@@ -80,9 +80,6 @@ class Store(Protocol):
     def remove_tree(self, path: str) -> None:
         """Delete a directory (or a file) and all in it; nothing where there is none."""
 
-    def hosts(self, path: str, start: int, size: int | None) -> list[str]:
-        """Return the hosts that hold most of a range, best first; none where that is not known."""
-
 
 def is_hidden(path: str) -> bool:
     """Whether a name in a relative path begins with a dot: somebody's unfinished work."""

@@ -127,7 +127,6 @@ class StorageContract:
             lambda: storage.stat(path),
             lambda: storage.read_range(path, 0, 1),
             lambda: storage.open_input(path),
-            lambda: storage.hosts(path),
             lambda: storage.open(path).__enter__(),
         ]
         if path:  # the empty path of a listing is the root
@@ -289,10 +288,6 @@ class StorageContract:
         storage.remove("a/1")
         storage.remove("no/where")
         assert storage.names("a") == ["2"]
-
-    def test_hosts_are_a_hint(self, storage: Storage) -> None:
-        storage.create("file", b"1")
-        assert storage.hosts("file") == storage.hosts("file", 0, 1) == []
 
 
 class WithDirectories:
