@@ -52,15 +52,25 @@ class Plan:
     run: str
 
     def file_ranges(self) -> dict[str, list[FileRange]]:
-        """Return what each split reads, by its key: the pieces of a file lie in it one after the other."""
+        """Return about what each split reads, by its key.
+
+        The pieces of a file lie in it one after the other, but may be smaller there than they are as read.
+        """
+        as_read: Counter[str] = Counter()
+        for split in self.splits:
+            for section in split.sections:
+                as_read[section.file.path] += section.size_bytes
         ends: Counter[str] = Counter()
         ranges: dict[str, list[FileRange]] = {}
         for split in self.splits:
             reads = ranges.setdefault(split.key, [])
             for section in split.sections:
-                url = f"{self.dataset.storage.url}/{self.dataset.full_path(section.file.path)}"
-                reads.append(FileRange(url, ends[url], section.size_bytes))
-                ends[url] += section.size_bytes
+                file = section.file
+                start = ends[file.path]
+                ends[file.path] += section.size_bytes
+                first, stop = (at * file.size_bytes // max(as_read[file.path], 1) for at in (start, ends[file.path]))
+                url = f"{self.dataset.storage.url}/{self.dataset.full_path(file.path)}"
+                reads.append(FileRange(url, first, stop - first))
         return ranges
 
 
