@@ -20,7 +20,7 @@ from engine.manifest import parse_manifest
 from engine.storage import Storage, open_storage
 from jobs.program import Parser, Result, add_common, positive, run
 from jobs.scoring.columnar import decoding
-from jobs.scoring.dataset import split_url
+from jobs.scoring.dataset import is_hidden, split_url
 from jobs.scoring.output import KIND, MANIFEST, VERSION
 from jobs.scoring.quarantine import FOLDER
 
@@ -76,7 +76,7 @@ def find_scores(url: str) -> list[Scores]:
     found = []
     for file in storage.walk(name):
         path, _, last = file.path.rpartition("/")
-        if last == MANIFEST:
+        if last == MANIFEST and not is_hidden(path.rpartition("/")[2]):  # not of a run that has yet to be shown
             manifest = parse_manifest(storage.read(file.path), kind=KIND, version=VERSION, where=file.path)
             found.append(Scores(storage, path, manifest))
     if not found:

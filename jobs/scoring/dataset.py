@@ -61,7 +61,7 @@ class Dataset:
         files = []
         for found in self.storage.walk(self._name):
             path = found.path.removeprefix(self._name).removeprefix("/")
-            if not any(_is_hidden(part) for part in path.split("/")):
+            if not any(is_hidden(part) for part in path.split("/")):
                 files.append(InputFile(path=path, size_bytes=found.size_bytes, version=found.version))
         if not files:
             message = f"input {self.url} must hold at least one file; got none. Is it the right path, or not there yet?"
@@ -73,8 +73,11 @@ class Dataset:
         return f"{self._name}/{path}" if path else self._name
 
 
-def _is_hidden(name: str) -> bool:
-    # As Spark has it: a partition of a column _day is data, and a file that hdfs dfs -put still writes is none.
+def is_hidden(name: str) -> bool:
+    """Whether readers skip a name, dots aside.
+
+    As Spark has it: a partition of a column ``_day`` is data, and a file that ``hdfs dfs -put`` still writes is none.
+    """
     return (name.startswith("_") and "=" not in name) or name.endswith("._COPYING_")
 
 

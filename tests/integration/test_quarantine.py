@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pyarrow as pa
@@ -67,6 +68,13 @@ def test_purges_what_has_expired_and_nothing_else(registry: str, tmp_path: Path)
     again = foretable("quarantine", "purge", str(tmp_path / "scored"))
     assert again.out == "no quarantine has expired\n"
     assert foretable("quarantine", "show", str(expired)).out == "0 of 4 rows could not be scored\n"
+
+
+def test_what_was_not_shown_yet_is_not_counted(registry: str, tmp_path: Path) -> None:
+    shown = scored(registry, tmp_path, "day=1", quarantine_days=None)
+    shutil.copytree(shown, shown.with_name("_day%3D2-0123456789abcdef"))
+    found = foretable("quarantine", "show", str(tmp_path / "scored"), "--json").json()
+    assert (found["rows"], found["quarantined"]) == (4, 3)
 
 
 def test_a_place_without_scores_is_refused(tmp_path: Path) -> None:
