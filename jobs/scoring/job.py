@@ -82,6 +82,7 @@ def score(registry: Registry, settings: ScoreSettings, open_runner: Callable[[],
         plan = make_plan(registry, settings)
         manifest = plan.output.manifest()
         if manifest is not None:
+            plan.output.remove_unfinished()  # of a run that was killed after it had shown the output
             return _outcome(plan, manifest, computed=0, seconds=0.0, runner="none: it was there")
         plan.output.check_empty({split.path for split in plan.splits})
         started = time.monotonic()

@@ -14,6 +14,7 @@ import pytest
 from pyarrow import orc
 
 from engine.errors import BadArtifact, BadSettings, NotFound, Refused, Unavailable
+from jobs.runner import FileRange
 from jobs.score import parser, settings_of
 from jobs.scoring.bad_rows import BadRowLimit
 from jobs.scoring.format import FORMATS
@@ -334,6 +335,36 @@ def test_an_equal_run_that_was_first_is_as_good(registry: Path, source: Path, tm
     assert done.scored == 220
     assert [path.name for path in tmp_path.iterdir()] == ["scores"]
     assert same_bits(read_scores(output), expected_scores(registry, ROWS))
+
+
+def test_what_a_run_left_that_was_killed_after_it_had_shown_is_removed(
+    registry: Path, source: Path, tmp_path: Path
+) -> None:
+    score_inline(registry, source, tmp_path / "scores")
+    (tmp_path / "_scores-0123456789abcdef" / "day=2026-01-01").mkdir(parents=True)
+    assert score_inline(registry, source, tmp_path / "scores").computed == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["scores"]
+
+
+def test_a_runner_is_told_which_bytes_of_a_file_a_split_reads(registry: Path, tmp_path: Path) -> None:
+    """Row groups are larger as read than in their file, which is compressed."""
+    rows = [{**row, "note": "the same in each"} for row in good_rows(200)]
+    source = write_input(tmp_path / "input", "parquet", {"a": rows})
+    told: list[FileRange] = []
+
+    class Asking(InlineRunner):
+        """Asks for the ranges of every split."""
+
+        def run(self, task: Any, splits: Any, *rest: Any, **named: Any) -> Any:
+            told.extend(one for split in splits for one in named["ranges"](split))
+            return super().run(task, splits, *rest, **named)
+
+    score_inline(registry, source, tmp_path / "scores", Asking)
+    assert {one.url for one in told} == {f"file://{source}/a.parquet"}
+    assert len(told) == 4
+    starts, stops = [one.start for one in told], [one.start + one.size_bytes for one in told]
+    assert [0, *stops] == [*starts, (source / "a.parquet").stat().st_size]
+    assert min(one.size_bytes for one in told) > 0.2 * stops[-1]
 
 
 @pytest.mark.spark
