@@ -5,12 +5,14 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
+import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from engine.errors import BadSettings
+from engine.storage import storage_error
 
 
 @contextmanager
@@ -27,11 +29,23 @@ def host_copy(folder: Path, name: str, size_bytes: int, write: Callable[[BinaryI
         write: writes and checks it, given a file open to write and read; what it raises leaves nothing behind.
 
     Raises:
-        BadSettings: others may write to the folder: a file that is cut short under a map kills the process.
+        BadSettings: this user may not write to the folder, or others may: a file that is cut short under a map kills
+            the process.
+        Unavailable: the disk is full or fails.
     """
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        opened = _open_or_make(folder, name, size_bytes, write)
+    except OSError as error:  # of this host's disk: whatever the caller reads or writes meanwhile is not at fault
+        raise storage_error(error, f"{folder}/{name}") from error
+    with opened:
+        yield opened
+
+
+def _open_or_make(folder: Path, name: str, size_bytes: int, write: Callable[[BinaryIO], object]) -> BinaryIO:
+    with suppress(FileExistsError):  # a file of that name
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     found = folder.stat()
-    if found.st_uid != os.getuid() or found.st_mode & 0o022:
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
         message = f"{folder} must be a directory that only its user may write to. Give another, or chmod 700 it"
         raise BadSettings(message)
     target = folder / name
@@ -45,6 +59,4 @@ def host_copy(folder: Path, name: str, size_bytes: int, write: Callable[[BinaryI
                 temporary.replace(target)
             finally:
                 temporary.unlink(missing_ok=True)
-        opened = target.open("rb")
-    with opened:
-        yield opened
+        return target.open("rb")

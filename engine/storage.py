@@ -14,14 +14,14 @@ from typing import BinaryIO
 
 import pyarrow as pa
 
-from engine.errors import AlreadyExists, BadSettings, NotFound, Unavailable
+from engine.errors import AlreadyExists, BadSettings, ForetableError, NotFound, Unavailable
 from engine.stores.file import FileStore
 from engine.stores.hdfs import HdfsStore
 from engine.stores.memory import MemoryStore
 from engine.stores.s3 import S3Store
 from engine.stores.store import Store, StoredFile, Write
 
-__all__ = ["Storage", "StoredFile", "Write", "open_storage"]
+__all__ = ["Storage", "StoredFile", "Write", "open_storage", "storage_error"]
 
 # By scheme: what opens the rest of the URL. A library that a store needs is loaded when one is opened.
 _STORES: dict[str, Callable[[str], Store]] = {
@@ -176,23 +176,23 @@ class Storage:
         where = f"{self.url}/{path}"
         try:
             yield
-        except FileExistsError as error:
-            message = f"{where} exists already"
-            raise AlreadyExists(message) from error
-        except IsADirectoryError as error:
-            message = f"{where} must be a file; got a directory"
-            raise NotFound(message) from error
-        except (FileNotFoundError, NotADirectoryError) as error:
-            message = f"{where} does not exist"
-            raise NotFound(message) from error
-        except PermissionError as error:
-            message = f"{where}: permission denied. Grant it to the user who runs this"
-            raise BadSettings(message) from error
         except OSError as error:
-            full = error.errno in {errno.ENOSPC, errno.EDQUOT}
-            cure = "The disk is full: free some space and run again" if full else "Try again"
-            message = f"{where}: {error.strerror or error}. {cure}"
-            raise Unavailable(message) from error
+            raise storage_error(error, where) from error
+
+
+def storage_error(error: OSError, where: str) -> ForetableError:
+    """Return the error that says what to do about one of the system's or a store's; ``where`` begins its message."""
+    if isinstance(error, FileExistsError):
+        return AlreadyExists(f"{where} exists already")
+    if isinstance(error, IsADirectoryError):
+        return NotFound(f"{where} must be a file; got a directory")
+    if isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        return NotFound(f"{where} does not exist")
+    if isinstance(error, PermissionError):
+        return BadSettings(f"{where}: permission denied. Grant it to the user who runs this")
+    full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+    cure = "The disk is full: free some space and run again" if full else "Try again"
+    return Unavailable(f"{where}: {error.strerror or error}. {cure}")
 
 
 def open_storage(url: str) -> Storage:

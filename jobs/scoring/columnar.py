@@ -8,8 +8,8 @@ from contextlib import AbstractContextManager, contextmanager
 
 import pyarrow as pa
 
-from engine.errors import BadArtifact, Unavailable
-from engine.storage import Storage
+from engine.errors import BadArtifact
+from engine.storage import Storage, storage_error
 from jobs.scoring.chunk import Chunk, Content, Position, python_value, with_partition
 from jobs.scoring.format import Wanted
 
@@ -90,7 +90,6 @@ def decoding(storage: Storage, path: str) -> Iterator[None]:
     except (pa.ArrowException, OSError) as error:
         # Arrow's decoders say OSError of damage too, without a number; an OSError of the system has one.
         if isinstance(error, OSError) and error.errno:
-            message = f"{where}: {error.strerror or error}. Try again"
-            raise Unavailable(message) from error
+            raise storage_error(error, where) from error
         message = f"{where}: must be an undamaged file of its format; got: {error}. Write it again, or move it away"
         raise BadArtifact(message) from error

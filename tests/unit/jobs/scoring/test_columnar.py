@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import itertools
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from pyarrow import orc
 
-from engine.errors import BadArtifact
+from engine.errors import BadArtifact, BadSettings, NotFound, Unavailable
 from engine.storage import Storage, open_storage
 from jobs.scoring import orc as orc_module
 from jobs.scoring import parquet as parquet_module
@@ -230,3 +231,18 @@ def test_whole_rows_are_opened_only_when_asked_for() -> None:
     assert chunks[5].content(0).fields["id"] == 35  # type: ignore[index]
     assert opened == [True]
     assert chunks[5].position(0).row == 1035
+
+
+@pytest.mark.parametrize(
+    "error, kind",
+    [
+        (OSError(errno.EIO, "the storage is down"), Unavailable),
+        (PermissionError(errno.EACCES, "denied"), BadSettings),
+        (FileNotFoundError(errno.ENOENT, "gone"), NotFound),
+        (OSError("Couldn't deserialize thrift"), BadArtifact),
+        (pa.ArrowInvalid("Parquet magic bytes not found"), BadArtifact),
+    ],
+)
+def test_a_storage_that_fails_is_told_from_a_file_that_is_damaged(error: Exception, kind: type[Exception]) -> None:
+    with pytest.raises(kind, match="memory:///columnar/x"), decoding(open_storage("memory://columnar"), "x"):
+        raise error
