@@ -69,7 +69,17 @@ def parser() -> Parser:
 
 
 def settings_of(arguments: argparse.Namespace) -> ScoreSettings:
-    """Return the settings that the arguments say."""
+    """Return the settings that the arguments say.
+
+    Raises:
+        BadSettings: one makes no sense.
+    """
+    if arguments.date and not _PLACES.search(arguments.output):
+        message = (
+            f"--output must have a place for --date, {{date}} or {{hour}}; got {arguments.output!r}, the same for all. "
+            "Put one in, or leave --date out"
+        )
+        raise BadSettings(message)
     return ScoreSettings(
         model=arguments.model,
         input=_filled(arguments.input, arguments.date, "--input"),

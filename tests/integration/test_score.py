@@ -161,7 +161,11 @@ def settings(*options: str) -> object:
     [
         (["--delimiter", ""], "--delimiter must be one ASCII character"),
         (["--delimiter", '"'], "--delimiter must be one ASCII character"),
-        (["--input", "x/{minute}", "--date", "2026-01-31"], r"got {minute} in 'x/{minute}'"),
+        (["--output", "o/{minute}", "--date", "2026-01-31"], r"got {minute} in 'o/{minute}'"),
+        (
+            ["--input", "x/{date}", "--date", "2026-01-31"],
+            r"--output must have a place for --date, .*; got 'o'",
+        ),
     ],
 )
 def test_wrong_settings(options: Sequence[str], message: str) -> None:
