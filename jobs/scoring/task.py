@@ -192,6 +192,7 @@ class _Work:
                 f"{self._stuck} calls did not. Give it longer (--batch-timeout-s), or mend it"
             )
             raise BadArtifact(message)
+        self._check_table()  # of this predictor: the next has seen nothing of it
         self._predictor = load_predictor(spec.registry, spec.model, spec.release, spec.shared)
         late = InvalidInput(f"the model must answer within {spec.batch_timeout_s:g} s; it did not", cause="timeout")
         rows, width = len(encoded), predictor.schema.width
