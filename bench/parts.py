@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from bench import harness
 from engine.errors import BadSettings
-from jobs.program import Parser, Result
+from jobs.program import Parser, Result, add_common
 
 
 class Parts:
@@ -24,8 +24,7 @@ class Parts:
         options.add_argument(
             "parts", nargs="*", metavar="PART", help=f"of {', '.join(self.all)}; default: all, and record"
         )
-        options.add_argument("--json", action="store_true", help="print the result as one line of JSON")
-        options.add_argument("--debug", action="store_true", help="show the traceback of an unexpected error")
+        add_common(options, registry=False)
         return options
 
     def chosen(self, arguments: argparse.Namespace) -> Sequence[str]:
