@@ -1,7 +1,7 @@
 """``make bench-batch``: the scoring job's bars, each beside its peers in the same run.
 
 Parts: ``compare`` (20 M rows Parquet to Parquet on two cores, by us and by each peer), ``grow`` (time and memory from
-10 M to 200 M rows) and ``where`` (where the time goes). Writes ``bench/results/batch.json``, unless only some parts
+1 M to 200 M rows) and ``where`` (where the time goes). Writes ``bench/results/batch.json``, unless only some parts
 were asked for.
 """
 

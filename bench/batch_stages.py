@@ -18,6 +18,7 @@ from engine.storage import open_storage
 from jobs.digested import DigestedWriter
 from jobs.scoring.answer_columns import answer_arrays, answer_schema
 from jobs.scoring.format import FormatOptions, Wanted, open_format
+from jobs.scoring.row_groups import RowGroups
 from jobs.scoring.task import open_writer
 from jobs.scoring.worker import load_predictor
 
@@ -43,9 +44,10 @@ def print_stages() -> None:
         parquet = open_format("parquet", FormatOptions())
         storage = open_storage(str(source))
         with open_writer(DigestedWriter(io.BytesIO()), schema) as writer:
+            groups = RowGroups(writer)
             for name in storage.names():
-                groups = len(parquet.shape(storage, name, 1 << 28).pieces)
-                chunks = parquet.read(storage, name, 0, groups, wanted)
+                pieces = parquet.shape(storage, name, 1 << 28).pieces
+                chunks = parquet.read(storage, name, 0, len(pieces), wanted)
                 while True:
                     with stage("reading Parquet"):
                         chunk = next(chunks, None)
@@ -57,7 +59,9 @@ def print_stages() -> None:
                         answers = predictor.answer(encoded)
                     with stage("writing Parquet"):
                         arrays = [chunk.column("id"), *answer_arrays(answers, predictor.schema, 1)]
-                        writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))
+                        groups.write(pa.RecordBatch.from_arrays(arrays, schema=schema))
+            with stage("writing Parquet"):
+                groups.finish()
     total = sum(seconds.values())
     for name, spent in sorted(seconds.items(), key=lambda pair: -pair[1]):
         print(f"  {name:<16} {spent / total:4.0%}  {spent / _ROWS * 1e9:4.0f} ns a row", flush=True)
