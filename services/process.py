@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 
 import psutil
@@ -59,14 +60,16 @@ class ProcessIdentity:
         """Ask the process to end; kill its group where it has not within ``grace_s``. Returns when it is gone."""
         if not self.alive:
             return
-        os.kill(self.pid, signal.SIGTERM)
+        with suppress(ProcessLookupError):  # it has ended since
+            os.kill(self.pid, signal.SIGTERM)
         if not self._wait_gone(grace_s):
             self.kill()
 
     def kill(self) -> None:
         """Kill the process and its group, unannounced. Returns when it is gone."""
         if self.alive:
-            os.killpg(self.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
             while not self._wait_gone(1):  # nothing outlives SIGKILL: only the kernel is still at it
                 continue
 
