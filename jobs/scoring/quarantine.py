@@ -40,15 +40,14 @@ class Quarantine:
         causes: how many rows by cause.
     """
 
-    def __init__(self, redact: tuple[str, ...], scratch: str | None = None) -> None:
+    def __init__(self, redact: tuple[str, ...]) -> None:
         """Open it.
 
         Args:
             redact: columns whose values must not be in it.
-            scratch: where the temporary file goes.
         """
         self._redact = frozenset(redact)
-        self._file: BinaryIO = tempfile.TemporaryFile(dir=scratch)  # noqa: SIM115 - closed by close
+        self._file: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close
         self._writer = pq.ParquetWriter(self._file, SCHEMA, compression="zstd")
         self._buffer: list[Mapping[str, object]] = []
         self._buffer_bytes = 0
