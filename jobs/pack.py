@@ -76,7 +76,9 @@ def pack(archive: Path, storages: Sequence[str] = ("hdfs",)) -> Packed:
 def parser() -> Parser:
     """Return the program's options."""
     options = Parser(prog="foretable pack", description=__doc__)
-    options.add_argument("--output", type=Path, default=Path("foretable.tar.gz"), metavar="FILE", help="where to")
+    options.add_argument(
+        "--output", type=Path, default=Path("foretable.tar.gz"), metavar="FILE", help="default: foretable.tar.gz"
+    )
     options.add_argument(
         "--storage",
         action="append",

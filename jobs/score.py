@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import argparse
 import re
+import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 
@@ -40,30 +41,48 @@ def parser() -> Parser:
     data.add_argument("--input", required=True, metavar="URL", help="a directory (Hive-style partitions too) or a file")
     data.add_argument("--output", required=True, metavar="URL", help="the directory that the scored rows go to")
     data.add_argument(
-        "--date", type=_date, metavar="DATE", help="2026-01-31 or 2026-01-31T07: fills {date} and {hour} in both URLs"
+        "--date", type=_date, metavar="DATE", help="2026-01-31 or 2026-01-31T07: fills {date} (and {hour}) in both URLs"
     )
     data.add_argument("--format", choices=FORMATS, help="of the input; default: what the names of its files tell")
-    data.add_argument("--delimiter", default=",", metavar="C", help="between a CSV file's fields; default: a comma")
+    data.add_argument(
+        "--delimiter", default=",", metavar="C", help="between a CSV file's fields; default: a comma; tab: \\t"
+    )
     data.add_argument("--multiline", action="store_true", help="quoted CSV fields may hold line breaks")
     answers = options.add_argument_group("answers")
     answers.add_argument("--label", default="production", help="which label's release answers; default: production")
     answers.add_argument("--release", type=positive, metavar="N", help="which release answers, instead of a label's")
     answers.add_argument(
-        "--keep", metavar="COLUMNS", help="of the input, NAME or NAME:TYPE by commas; default: all; none: none"
+        "--keep",
+        type=_keep,
+        metavar="COLUMNS",
+        help="of the input, NAME or NAME:TYPE by commas; default: all; none: none",
     )
-    answers.add_argument("--prefix", default="", help="before the names of the added columns")
+    answers.add_argument("--prefix", default="", help="before the names of the added columns; default: none")
     bad = options.add_argument_group("bad rows")
-    bad.add_argument("--max-bad-rows", type=_limit, metavar="N", help="a number or a share (0.5%%); more: exit 65")
-    bad.add_argument("--redact", default="", metavar="COLUMNS", help="keep these columns' values out of the quarantine")
-    bad.add_argument("--quarantine-days", type=_days, metavar="N", help="how long the quarantine is kept")
     bad.add_argument(
-        "--batch-timeout-s", type=_seconds, default=600.0, metavar="S", help="how long the model may take for a batch"
+        "--max-bad-rows", type=_limit, metavar="N", help="a number or a share (0.5%%); more: exit 65; default: no limit"
+    )
+    bad.add_argument("--redact", default="", metavar="COLUMNS", help="keep these columns' values out of the quarantine")
+    bad.add_argument(
+        "--quarantine-days",
+        type=_days,
+        metavar="N",
+        help="after so many `foretable quarantine purge` removes it; default: never",
+    )
+    bad.add_argument(
+        "--batch-timeout-s",
+        type=_seconds,
+        default=600.0,
+        metavar="S",
+        help="how long the model may take for a batch; default: 600",
     )
     work = options.add_argument_group("work")
     work.add_argument("--lock", action="store_true", help="exit 75 while another run works on the same output")
     add_runner(work)
     work.add_argument("--split-mb", type=positive, default=256, metavar="N", help="of a split at most; default: 256")
-    work.add_argument("--split-rows", type=positive, default=2_000_000, metavar="N", help="at most; default: 2,000,000")
+    work.add_argument(
+        "--split-rows", type=positive, default=2_000_000, metavar="N", help="of a split at most; default: 2,000,000"
+    )
     add_common(options)
     return options
 
@@ -88,7 +107,7 @@ def settings_of(arguments: argparse.Namespace) -> ScoreSettings:
         release=arguments.release,
         format=arguments.format,
         options=FormatOptions(delimiter=_character(arguments.delimiter), multiline=arguments.multiline),
-        keep=None if arguments.keep is None else () if arguments.keep == "none" else _listed(arguments.keep),
+        keep=arguments.keep,
         prefix=arguments.prefix,
         redact=_listed(arguments.redact),
         max_bad_rows=arguments.max_bad_rows,
@@ -116,37 +135,48 @@ def summary(done: Scored) -> str:
     if not done.computed:
         lines[0] += "; it was there"
     else:
-        rate = done.rows / max(done.seconds, 1e-9) / 1e6
+        rate = done.rows / max(done.seconds, 1e-9)
         found = f", {done.splits - done.computed} splits were there" if done.computed < done.splits else ""
-        lines[0] += f" in {done.seconds:.1f} s ({rate:.2f} M rows/s, {done.runner} runner{found})"
+        lines[0] += f" in {done.seconds:.1f} s ({rate:,.0f} rows/s, {done.runner} runner{found})"
     if done.quarantined:
         causes = listed_causes(done.causes)
         lines.append(f"{done.quarantine}: {done.quarantined:,} rows could not be: {causes}")
+        lines.append(f"to look at them: foretable quarantine show {shlex.quote(done.output)}")
     return "\n".join(lines)
 
 
-def _date(text: str) -> datetime:
+def _date(text: str) -> Mapping[str, str]:
+    """Return what fills the places of a URL, by place; a day alone fills no ``{hour}``."""
     for form in ("%Y-%m-%d", "%Y-%m-%dT%H"):
         try:
-            return datetime.strptime(text, form)  # noqa: DTZ007 - a name of a directory, not a moment
+            date = datetime.strptime(text, form)  # noqa: DTZ007 - a name of a directory, not a moment
         except ValueError:
             continue
+        return {"date": f"{date:%Y-%m-%d}"} | ({"hour": f"{date:%H}"} if "%H" in form else {})
     message = f"must be a date such as 2026-01-31, or an hour such as 2026-01-31T07; got {text!r}"
     raise argparse.ArgumentTypeError(message)
 
 
-def _filled(url: str, date: datetime | None, option: str) -> str:
+def _filled(url: str, date: Mapping[str, str] | None, option: str) -> str:
     """Fill a URL's places."""
-    places = {} if date is None else {"date": f"{date:%Y-%m-%d}", "hour": f"{date:%H}"}
+    places = date or {}
 
     def fill(match: re.Match[str]) -> str:
         if match[1] not in places:
-            known = "{date} and {hour}, with --date"
+            known = "{date} and {hour}, with --date" + (" and its hour" if match[1] == "hour" and places else "")
             message = f"{option} may have the places {known}; got {match[0]} in {url!r}"
             raise BadSettings(message)
         return places[match[1]]
 
     return _PLACES.sub(fill, url)
+
+
+def _keep(text: str) -> tuple[str, ...]:
+    names = _listed(text)
+    if not names:
+        message = f"must be names by commas, or none; got {text!r}"
+        raise argparse.ArgumentTypeError(message)
+    return () if names == ("none",) else names
 
 
 def _limit(text: str) -> BadRowLimit:

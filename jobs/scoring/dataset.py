@@ -91,8 +91,11 @@ def split_url(url: str) -> tuple[str, str]:
     """Return the parent's URL and the last name of a directory's or a file's URL or path.
 
     Raises:
-        BadSettings: it has no parent.
+        BadSettings: it has no parent, or begins with a ``~``.
     """
+    if url.startswith("~/"):
+        message = f"a path must be written out; got {url!r}: the shell does not fill in a ~ after = or in quotes"
+        raise BadSettings(message)
     parent, _, name = url.rstrip("/").rpartition("/")
     if not name or name.endswith(":") or parent.endswith(":/") or name in {".", ".."}:
         message = f"a data set must be a directory or a file below a root; got {url!r}"

@@ -166,6 +166,7 @@ def settings(*options: str) -> object:
             ["--input", "x/{date}", "--date", "2026-01-31"],
             r"--output must have a place for --date, .*; got 'o'",
         ),
+        (["--output", "{date}/{hour}", "--date", "2026-01-31"], "with --date and its hour; got {hour} in"),
     ],
 )
 def test_wrong_settings(options: Sequence[str], message: str) -> None:
@@ -174,7 +175,14 @@ def test_wrong_settings(options: Sequence[str], message: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [["--date", "31.1.2026"], ["--max-bad-rows", "x"], ["--batch-timeout-s", "0"], ["--format", "xml"]]
+    "options",
+    [
+        ["--date", "31.1.2026"],
+        ["--max-bad-rows", "x"],
+        ["--batch-timeout-s", "0"],
+        ["--format", "xml"],
+        ["--keep", ","],
+    ],
 )
 def test_wrong_usage(options: Sequence[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:

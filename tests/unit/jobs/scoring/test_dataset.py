@@ -89,6 +89,11 @@ def test_split_url(url: str, parent: str, name: str) -> None:
     assert split_url(url) == (parent, name)
 
 
+def test_a_home_directory_is_not_filled_in() -> None:
+    with pytest.raises(BadSettings, match="a path must be written out; got '~/a': the shell"):
+        split_url("~/a")
+
+
 @pytest.mark.parametrize("url", ["", "/", "s3://bucket", "s3://", "..", "a/..", "a/."])
 def test_what_has_no_parent_is_refused(url: str) -> None:
     with pytest.raises(BadSettings, match="a data set must be a directory or a file below a root; got"):
