@@ -19,5 +19,11 @@ def progress_bar(total: int, unit: str, what: str, *, quiet: bool = False) -> An
     """
     interval_s = 0.1 if sys.stderr.isatty() else 10.0
     return tqdm(
-        total=total, unit=f" {unit}", desc=what, unit_scale=True, disable=quiet, mininterval=interval_s, file=sys.stderr
+        total=total,
+        unit=f" {unit}",
+        desc=what,
+        unit_scale=total >= 10_000,  # else a bar of three splits reads 3.00
+        disable=quiet,
+        mininterval=interval_s,
+        file=sys.stderr,
     )

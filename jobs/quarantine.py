@@ -86,22 +86,27 @@ def find_scores(url: str) -> list[Scores]:
 
 
 def show(url: str, examples: int) -> Result:
-    """Return the causes of all quarantined rows at or below a URL, with the first examples of each."""
-    causes: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    """Return the causes of all quarantined rows at or below a URL, with the first examples of each.
+
+    An example names its output, below the URL, then its place in the input.
+    """
+    examples_of: dict[tuple[str, str], list[str]] = {}
     counts: dict[tuple[str, str], int] = {}
     read = 0
     for scores in find_scores(url):
         read += scores.manifest["rows"]["read"]
+        below = scores.path.removeprefix(split_url(url)[1]).strip("/")
         for row in scores.quarantined():
             cause = (row["cause"], row["feature"] or "")
             counts[cause] = counts.get(cause, 0) + 1
             if counts[cause] <= examples:
-                causes.setdefault(cause, []).append({"output": scores.url, **row})
+                example = f"{below}: {_place(row)}" if below else _place(row)
+                examples_of.setdefault(cause, []).append(f"{example}: {row['message']}")
     ordered = sorted(counts, key=lambda cause: (-counts[cause], cause))
     lines = [f"{sum(counts.values()):,} of {read:,} rows could not be scored"]
     for cause in ordered:
         lines.append(f"\n{counts[cause]:>12,}  {' '.join(part for part in cause if part)}")
-        lines += [f"              {_place(row)}: {row['message']}" for row in causes[cause]]
+        lines += [f"              {example}" for example in examples_of[cause]]
     found = [{"cause": cause, "feature": feature or None, "rows": counts[cause, feature]} for cause, feature in ordered]
     return Result("\n".join(lines), rows=read, quarantined=sum(counts.values()), causes=found)
 

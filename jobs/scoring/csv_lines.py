@@ -58,7 +58,8 @@ class CsvFormat:
         except ValueError:
             names = []
         if line and (not names or len(line) == _LONGEST_HEADER_BYTES):
-            message = f"{path}: a CSV file must begin with a line of column names; got {line[:80]!r}. Add one"
+            message = f"{path}: a CSV file must begin with a line of column names; got {line[:40]!r}. "
+            message += "Add one; where the file is no CSV, or not UTF-8, say its --format or convert it"
             raise BadArtifact(message)
         if len(set(names)) != len(names):
             message = f"{path}: columns must have distinct names; got {', '.join(names)}. Rename them"

@@ -48,9 +48,9 @@ def test_shows_causes_with_examples_over_several_outputs(registry: str, tmp_path
     lines = [line.strip() for line in shown.out.splitlines() if line]
     assert lines[0] == "6 of 8 rows could not be scored"
     assert lines[1].split() == ["4", "unknown_category", "city"]
-    assert lines[2].startswith("a.parquet row 1: feature 'city' must be one of ")
+    assert lines[2].startswith("monday: a.parquet row 1: feature 'city' must be one of ")
     assert lines[3].split() == ["2", "null", "city"]
-    assert lines[4] == "a.parquet row 3: feature 'city' must be a text, an integer or a boolean; got null"
+    assert lines[4] == "monday: a.parquet row 3: feature 'city' must be a text, an integer or a boolean; got null"
     assert len(lines) == 5
     fields = foretable("quarantine", "show", str(tmp_path / "scored" / "monday"), "--json").json()
     assert fields["causes"][0] == {"cause": "unknown_category", "feature": "city", "rows": 2}
