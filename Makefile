@@ -92,6 +92,11 @@ test: test-unit $(if $(REQUIRE_SERVICES),airflow) ## Run every test
 test-unit: setup ## Run the unit tests, in parallel
 	@$(BIN)/python -m pytest tests/unit -n auto
 
+.PHONY: soak-batch
+soak-batch: setup maven ## Break HDFS, YARN and S3 under scoring jobs at every point; ROUNDS=N repeats it
+	@for round in $$(seq $(or $(ROUNDS),1)); do echo "soak-batch: round $$round"; \
+		$(call in-java,SOAK_BATCH=1 $(BIN)/python -m pytest tests/integration/test_faults_*.py); done
+
 .PHONY: lint format types
 lint: setup types ## Check style, format and types
 	$(BIN)/ruff check .

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,8 @@ from tests.support.candidates import flip_byte
 from tests.support.hadoop import Hadoop
 from tests.support.hdfs_admin import make_directory, replicas, safe_mode, set_permission, space_quota
 from tests.support.programs import finish, processes_of
-from tests.support.score_on_hdfs import SPLITS, HdfsJob, staged, stored_content, visible
+from tests.support.soak import chosen
+from tests.support.stored_job import SPLITS, StoredJob, staged, stored_content, visible
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.hadoop
@@ -25,12 +27,12 @@ BOUNDED_S = 120.0
 
 
 @pytest.fixture(scope="module")
-def job(hdfs: Hadoop) -> HdfsJob:
-    return HdfsJob.prepare(hdfs)
+def job(hdfs: Hadoop) -> StoredJob:
+    return StoredJob.prepare(hdfs.fresh, hdfs.environment)
 
 
 @pytest.fixture(scope="module")
-def undisturbed(job: HdfsJob) -> Undisturbed:
+def undisturbed(job: StoredJob) -> Undisturbed:
     output = job.output()
     assert job.run(output).json()["computed"] == SPLITS
     return stored_content(output)
@@ -41,7 +43,7 @@ DRIVER_KILLS = [("split", 0), ("split", 3), ("split", SPLITS - 1), ("output", SP
 
 
 @pytest.mark.parametrize("at, splits", DRIVER_KILLS)
-def test_a_killed_driver(at: str, splits: int, job: HdfsJob, undisturbed: Undisturbed, tmp_path: Path) -> None:
+def test_a_killed_driver(at: str, splits: int, job: StoredJob, undisturbed: Undisturbed, tmp_path: Path) -> None:
     output = job.output()
     with job.held(output, tmp_path, at, splits if at == "split" else 0) as held:
         held.driver.kill()
@@ -59,7 +61,7 @@ WORKER_KILLS = [("split", 0), ("sent", 2), ("split", 4), ("split-shown", 5), ("s
 
 
 @pytest.mark.parametrize("at, splits", WORKER_KILLS)
-def test_a_killed_worker(at: str, splits: int, job: HdfsJob, undisturbed: Undisturbed, tmp_path: Path) -> None:
+def test_a_killed_worker(at: str, splits: int, job: StoredJob, undisturbed: Undisturbed, tmp_path: Path) -> None:
     output = job.output()
     with job.held(output, tmp_path, at, splits) as held:
         assert held.pid != held.driver.pid
@@ -73,9 +75,9 @@ def test_a_killed_worker(at: str, splits: int, job: HdfsJob, undisturbed: Undist
 DATANODE_KILLS = [("split", 0), ("sent", 0), ("sent", 3), ("split", 5), ("output", 0)]
 
 
-@pytest.mark.parametrize("at, splits", DATANODE_KILLS)
+@pytest.mark.parametrize("at, splits", chosen(DATANODE_KILLS))
 def test_a_killed_datanode(
-    at: str, splits: int, job: HdfsJob, hdfs: Hadoop, undisturbed: Undisturbed, tmp_path: Path
+    at: str, splits: int, job: StoredJob, hdfs: Hadoop, undisturbed: Undisturbed, tmp_path: Path
 ) -> None:
     output = job.output()
     with job.held(output, tmp_path, at, splits) as held, hdfs.without(hdfs.datanodes[splits % 2]):
@@ -89,7 +91,7 @@ def test_a_killed_datanode(
     assert stored_content(output) == undisturbed
 
 
-def test_no_datanode_is_left(job: HdfsJob, hdfs: Hadoop, undisturbed: Undisturbed, tmp_path: Path) -> None:
+def test_no_datanode_is_left(job: StoredJob, hdfs: Hadoop, undisturbed: Undisturbed, tmp_path: Path) -> None:
     output = job.output()
     with job.held(output, tmp_path, "split", 3) as held, hdfs.without(*hdfs.datanodes):
         began = time.monotonic()
@@ -105,7 +107,7 @@ def test_no_datanode_is_left(job: HdfsJob, hdfs: Hadoop, undisturbed: Undisturbe
     assert stored_content(output) == undisturbed
 
 
-def test_the_namenode_is_gone(job: HdfsJob, hdfs: Hadoop, undisturbed: Undisturbed, tmp_path: Path) -> None:
+def test_the_namenode_is_gone(job: StoredJob, hdfs: Hadoop, undisturbed: Undisturbed, tmp_path: Path) -> None:
     output = job.output()
     with job.held(output, tmp_path, "split", 3) as held, hdfs.without(hdfs.namenode):
         began = time.monotonic()
@@ -121,7 +123,7 @@ def test_the_namenode_is_gone(job: HdfsJob, hdfs: Hadoop, undisturbed: Undisturb
     assert stored_content(output) == undisturbed
 
 
-def test_the_namenode_is_in_safe_mode(job: HdfsJob, hdfs: Hadoop, undisturbed: Undisturbed, tmp_path: Path) -> None:
+def test_the_namenode_is_in_safe_mode(job: StoredJob, hdfs: Hadoop, undisturbed: Undisturbed, tmp_path: Path) -> None:
     output = job.output()
     with job.held(output, tmp_path, "split", 3) as held, safe_mode(hdfs):
         ended = held.release()
@@ -134,7 +136,7 @@ def test_the_namenode_is_in_safe_mode(job: HdfsJob, hdfs: Hadoop, undisturbed: U
 
 
 def test_the_permission_to_write_is_taken_away(
-    job: HdfsJob, hdfs: Hadoop, undisturbed: Undisturbed, tmp_path: Path
+    job: StoredJob, hdfs: Hadoop, undisturbed: Undisturbed, tmp_path: Path
 ) -> None:
     output = job.output()
     make_directory(hdfs, output.rpartition("/")[0], "777")
@@ -151,7 +153,7 @@ def test_the_permission_to_write_is_taken_away(
     assert stored_content(output) == undisturbed
 
 
-def test_the_space_is_used_up(job: HdfsJob, hdfs: Hadoop, undisturbed: Undisturbed, tmp_path: Path) -> None:
+def test_the_space_is_used_up(job: StoredJob, hdfs: Hadoop, undisturbed: Undisturbed, tmp_path: Path) -> None:
     output = job.output()
     parent = output.rpartition("/")[0]
     with job.held(output, tmp_path, "split", 3) as held, space_quota(hdfs, parent, 1 << 20):
@@ -166,9 +168,9 @@ def test_the_space_is_used_up(job: HdfsJob, hdfs: Hadoop, undisturbed: Undisturb
 
 
 def test_a_rotten_replica_of_the_table_is_healed_by_the_other(
-    job: HdfsJob, hdfs: Hadoop, undisturbed: Undisturbed
+    job: StoredJob, hdfs: Hadoop, undisturbed: Undisturbed
 ) -> None:
-    rotten = HdfsJob(hdfs, hdfs.fresh("registry"), job.source)
+    rotten = replace(job, registry=hdfs.fresh("registry"))
     for shard in copied_shards(job.registry, rotten.registry):
         flip_byte(replicas(hdfs, f"{rotten.registry}/{shard}")[0], 100)
     output = job.output()
@@ -177,8 +179,8 @@ def test_a_rotten_replica_of_the_table_is_healed_by_the_other(
 
 
 @pytest.mark.parametrize("where", ["replicas", "content"])
-def test_a_damaged_table_is_refused_by_name(where: str, job: HdfsJob, hdfs: Hadoop) -> None:
-    damaged = HdfsJob(hdfs, hdfs.fresh("registry"), job.source)
+def test_a_damaged_table_is_refused_by_name(where: str, job: StoredJob, hdfs: Hadoop) -> None:
+    damaged = replace(job, registry=hdfs.fresh("registry"))
     shard = copied_shards(job.registry, damaged.registry)[2]
     if where == "content":
         storage = open_storage(damaged.registry)
@@ -198,7 +200,7 @@ def test_a_damaged_table_is_refused_by_name(where: str, job: HdfsJob, hdfs: Hado
 
 @pytest.mark.parametrize("part", ["split", "quarantine"])
 def test_a_byte_that_flipped_in_a_killed_run_is_not_shown(
-    part: str, job: HdfsJob, undisturbed: Undisturbed, tmp_path: Path
+    part: str, job: StoredJob, undisturbed: Undisturbed, tmp_path: Path
 ) -> None:
     output = job.output()
     with job.held(output, tmp_path, "output") as held:

@@ -1,45 +1,46 @@
-"""A scoring job whose registry, input and output are on one HDFS: started, held at a point, and looked at after."""
+"""A scoring job whose registry, input and output are on one storage: started, held at a point, and looked at after."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import Popen
 
 from engine.storage import open_storage
-from tests.support.hadoop import Hadoop
 from tests.support.programs import ROOT, Finished, finish, start
 from tests.support.score_data import GROUP_ROWS, encode, good_rows
 from tests.support.synthetic import FINITE_NAME, publish_synthetic
 from tests.support.waiting import wait_until
 
-_HOLD = str(ROOT / "tests" / "support" / "hold_hdfs")
+_HOLD = str(ROOT / "tests" / "support" / "hold_remote")
 SPLITS = 8
 
 
 @dataclass(frozen=True)
-class HdfsJob:
+class StoredJob:
     """One job, over and over, into outputs of their own.
 
     Attributes:
-        hadoop: where it all is.
+        fresh: gives the URL of a place where nothing is yet, for a name.
+        environment: what a client of the storage needs.
         registry: its URL.
         source: URL of the input, of ``SPLITS`` splits, one of which has rows for the quarantine.
     """
 
-    hadoop: Hadoop
+    fresh: Callable[[str], str]
+    environment: Mapping[str, str]
     registry: str
     source: str
 
     @classmethod
-    def prepare(cls, hadoop: Hadoop) -> HdfsJob:
+    def prepare(cls, fresh: Callable[[str], str], environment: Mapping[str, str]) -> StoredJob:
         """Publish a release with a table, and write the input."""
-        job = cls(hadoop, hadoop.fresh("registry"), hadoop.fresh("source"))
+        job = cls(fresh, environment, fresh("registry"), fresh("source"))
         publish_synthetic(job.registry)
         half = SPLITS // 2 * GROUP_ROWS
         bad = [{**row, "age": None} for row in good_rows(7, 2 * half - 7)]
@@ -50,22 +51,22 @@ class HdfsJob:
 
     def output(self) -> str:
         """Return the URL of an output that is not there yet, alone in its parent."""
-        return f"{self.hadoop.fresh('outputs')}/scores"
+        return f"{self.fresh('outputs')}/scores"
 
-    def start(self, output: str, **environment: str) -> Popen[str]:
+    def start(self, output: str, *more: str, **environment: str) -> Popen[str]:
         """Start the job on one worker, so that splits are scored one after the other."""
         places = ["--registry", self.registry, "--input", self.source, "--output", output]
         options = ["--runner", "local", "--workers", "1", "--split-rows", str(GROUP_ROWS), "--json"]
-        command = [sys.executable, "-m", "foretable", "score", FINITE_NAME, *places, *options]
-        return start(*command, environment={**self.hadoop.environment, **environment})
+        command = [sys.executable, "-m", "foretable", "score", FINITE_NAME, *places, *options, *more]
+        return start(*command, environment={**self.environment, **environment})
 
-    def run(self, output: str, **environment: str) -> Finished:
-        """Run the job to its end."""
-        return finish(self.start(output, **environment))
+    def run(self, output: str, *more: str, **environment: str) -> Finished:
+        """Run the job to its end, with ``more`` options."""
+        return finish(self.start(output, *more, **environment))
 
     @contextmanager
     def held(self, output: str, scratch: Path, at: str, splits: int = 0, **environment: str) -> Iterator[Held]:
-        """Start the job and give it as soon as it is held; see ``hold_hdfs/sitecustomize.py``."""
+        """Start the job and give it as soon as it is held; see ``hold_remote/sitecustomize.py``."""
         reached = scratch / "reached"
         hold = {"PYTHONPATH": _HOLD, "HOLD_AT": at, "HOLD_SPLITS": str(splits), "HOLD_REACHED": str(reached)}
         driver = self.start(output, **hold, TEST_MARKER=str(reached), **environment)
