@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from py4j.protocol import Py4JError, Py4JJavaError  # type: ignore[import-untyped]
-from pyspark import RDD, SparkContext
+from pyspark import RDD, Accumulator, AccumulatorParam, SparkContext
 from pyspark.errors import PySparkException
 from pyspark.serializers import CPickleSerializer
 from pyspark.sql import SparkSession
@@ -25,6 +25,7 @@ from jobs.runner import ATTEMPTS, FileRange, Ranges, Task
 
 S = TypeVar("S")
 R = TypeVar("R")
+Refusals = Accumulator[list[ForetableError]]
 _POLL_S = 0.2
 # How an executor's traceback begins the line of an error that is worth a new try.
 _RAISED = "engine.errors.Unavailable: "
@@ -80,12 +81,17 @@ class SparkRunner:
             return []
         group = f"foretable-{id(task)}"
         self._seen = 0  # finished splits that were reported
+        refusals: Refusals = self._context.accumulator([], _Refusals())
         finished = threading.Event()
-        watcher = threading.Thread(target=self._watch, args=(group, len(splits), advance, finished), daemon=True)
+        watcher = threading.Thread(
+            target=self._watch, args=(group, len(splits), advance, refusals, finished), daemon=True
+        )
         watcher.start()
         try:
-            outcomes = self._collect(group, task, splits, ranges)
+            results: list[R] = self._collect(group, _Guarded(task, refusals), splits, ranges)
         except Py4JJavaError as error:
+            if refusals.value:  # which the watcher cancelled the job for
+                raise refusals.value[0] from None
             message = (
                 f"Spark gave the job up: {_cause(str(error.java_exception))}. What was finished is kept: run again"
             )
@@ -96,18 +102,17 @@ class SparkRunner:
         finally:
             finished.set()
             watcher.join()
+        if refusals.value:
+            raise refusals.value[0]
         advance(len(splits) - self._seen)
-        for outcome in outcomes:
-            if isinstance(outcome, ForetableError):
-                raise outcome
-        return outcomes
+        return results
 
-    def _collect(self, group: str, task: Task[S, R], splits: Sequence[S], ranges: Ranges[S] | None) -> list[Any]:
+    def _collect(self, group: str, task: _Guarded, splits: Sequence[S], ranges: Ranges[S] | None) -> list[Any]:
         """Run the job on a thread of its own: a Ctrl-C must not fall into the middle of an answer of the JVM."""
 
         def job() -> list[Any]:
             self._context.setJobGroup(group, f"foretable: {len(splits)} splits")
-            return list(self._spread(splits, ranges).map(_Guarded(task)).collect())
+            return list(self._spread(splits, ranges).map(task).collect())
 
         with ThreadPoolExecutor(1) as pool:
             try:
@@ -152,10 +157,20 @@ class SparkRunner:
         ):  # no more than a hint is lost: the task itself will say what is wrong with the file
             return []
 
-    def _watch(self, group: str, total: int, advance: Callable[[int], object], finished: threading.Event) -> None:
-        """Report finished tasks until the job ends."""
+    def _watch(
+        self,
+        group: str,
+        total: int,
+        advance: Callable[[int], object],
+        refusals: Refusals,
+        finished: threading.Event,
+    ) -> None:
+        """Report finished tasks until the job ends, and end it at the first refusal."""
         while not finished.wait(_POLL_S):
             try:
+                if refusals.value:
+                    self._context.cancelJobGroup(group)
+                    return
                 done = min(self._finished(group), total)
             except Py4JError:  # the JVM is gone: the job says so
                 return
@@ -170,11 +185,23 @@ class SparkRunner:
         return sum(stage.numCompletedTasks for stage in stages if stage)
 
 
-class _Guarded:
-    """Returns a refusal, or a bug, instead of raising it: trying it three times more would not change it."""
+class _Refusals(AccumulatorParam[list[ForetableError]]):
+    """What tasks refused, in the order in which the driver heard of it: before it has the results."""
 
-    def __init__(self, task: Task[Any, Any]) -> None:
-        self.task, self.code = task, code_digest()
+    def zero(self, value: list[ForetableError]) -> list[ForetableError]:  # noqa: ARG002 - Spark's
+        return []
+
+    def addInPlace(  # noqa: N802 - Spark's
+        self, value1: list[ForetableError], value2: list[ForetableError]
+    ) -> list[ForetableError]:
+        return [*value1, *value2]
+
+
+class _Guarded:
+    """Tells the driver of a refusal, or a bug, and does not raise it: Spark would try it three times more."""
+
+    def __init__(self, task: Task[Any, Any], refusals: Refusals) -> None:
+        self.task, self.refusals, self.code = task, refusals, code_digest()
 
     def __call__(self, split: object) -> object:
         keep_archives()
@@ -184,11 +211,12 @@ class _Guarded:
         except (Unavailable, OSError, MemoryError):  # of this host, or of now
             raise
         except ForetableError as error:
-            return error
+            self.refusals.add([error])
         except Exception as error:
             bug = EngineBug(f"a split must end with an error of ours; got {type(error).__name__}: {error}. Report it")
             bug.add_note(traceback.format_exc())
-            return bug
+            self.refusals.add([bug])
+        return None
 
 
 def keep_archives() -> None:

@@ -22,7 +22,7 @@ from jobs.runner import ATTEMPTS, FileRange, Runner
 from tests.support.candidates import models_of, write_candidate
 from tests.support.inline_runner import InlineRunner
 from tests.support.programs import finish, processes_of, start
-from tests.support.runner_tasks import Down, Dying, Failing, FailingOnce, Hopeless, Square
+from tests.support.runner_tasks import Down, Dying, Failing, FailingOnce, Hopeless, Refusing, Square
 from tests.support.synthetic import FINITE_NAME
 from tests.support.waiting import wait_until
 
@@ -74,6 +74,11 @@ class RunnerContract(ABC):
     def test_an_error_keeps_its_class(self, runner: Runner) -> None:
         with pytest.raises(BadArtifact, match="at split 6"):
             runner.run(Failing(6, "artifact"), SPLITS, lambda _: None)
+
+    def test_the_first_refusal_ends_the_run(self, runner: Runner, tmp_path: Path) -> None:
+        with pytest.raises(BadArtifact, match="split 0 is damaged"):
+            runner.run(Refusing(str(tmp_path)), range(2000), lambda _: None)
+        assert len(list(tmp_path.iterdir())) < 1000
 
     def test_what_may_be_tried_again_says_why(self, runner: Runner) -> None:
         with pytest.raises(Unavailable, match=r"got 'Nowhere' at split 0\. Fix the row"):

@@ -41,6 +41,23 @@ class Failing:
 
 
 @dataclass(frozen=True)
+class Refusing:
+    """Refuses the first split; every other one waits until it has, and leaves a file in ``folder``."""
+
+    folder: str
+
+    def __call__(self, split: int, /) -> int:
+        refused = Path(self.folder) / "refused"
+        if split == 0:
+            refused.touch()
+            message = "split 0 is damaged. Mend it"
+            raise BadArtifact(message)
+        wait_until(refused.exists, what="split 0 is refused")
+        (Path(self.folder) / str(split)).touch()
+        return split
+
+
+@dataclass(frozen=True)
 class Hopeless:
     """Fails at one split whenever it is tried, and leaves a file in ``folder`` for each try."""
 
