@@ -78,7 +78,8 @@ class Chunk:
     def column(self, name: str) -> pa.Array | list[object] | None:
         """Return a column's raw values; None where the file has no such column."""
         if isinstance(self.values, pa.RecordBatch):
-            return self.values.column(name) if name in self.values.schema.names else None
+            place = self.values.schema.get_field_index(name)  # hashed, where a list of all names takes time for each
+            return self.values.column(place) if place >= 0 else None
         return [row.get(name) for row in self.values]
 
 

@@ -67,7 +67,8 @@ class CsvFormat:
         return names, len(line)
 
     def _chunk(self, records: Records, header: list[str], wanted: Wanted) -> Chunk:
-        names = [name for name in header if name in wanted.columns]
+        columns = frozenset(wanted.columns)  # both may be long: a search of one in the other is quadratic
+        names = [name for name in header if name in columns]
         parsed = self._parse_block(records, header, names) or self._parse_each(records, header, names)
         batch, malformed = parsed
 

@@ -38,7 +38,8 @@ class ParquetFormat:
             metadata = pq.read_metadata(source)
             texts = [name for name in _text_columns(metadata) if name in wanted.texts]
             file = pq.ParquetFile(source, metadata=metadata, read_dictionary=texts, page_checksum_verification=True)
-            names = [name for name in wanted.columns if name in file.schema_arrow.names]
+            own = frozenset(file.schema_arrow.names)
+            names = [name for name in wanted.columns if name in own]
             guard = partial(decoding, storage, path)
             first = sum(file.metadata.row_group(number).num_rows for number in range(start))
             for group in range(start, stop):
