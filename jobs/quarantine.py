@@ -19,6 +19,7 @@ from engine.errors import NotFound
 from engine.manifest import parse_manifest
 from engine.storage import Storage, open_storage
 from jobs.program import Parser, Result, add_common, positive, run
+from jobs.scoring.chunk import Position
 from jobs.scoring.columnar import decoding
 from jobs.scoring.dataset import is_hidden, split_url
 from jobs.scoring.output import KIND, MANIFEST, VERSION
@@ -123,7 +124,7 @@ def purge(url: str) -> Result:
 
 
 def _place(row: dict[str, Any]) -> str:
-    return f"{row['file']} row {row['row']}" if row["row"] is not None else f"{row['file']} byte {row['byte_offset']}"
+    return f"{row['file']} {Position(row['row'], row['byte_offset'])}"
 
 
 def parser() -> Parser:

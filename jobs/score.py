@@ -103,6 +103,7 @@ def settings_of(arguments: argparse.Namespace) -> ScoreSettings:
         model=arguments.model,
         input=_filled(arguments.input, arguments.date, "--input"),
         output=_filled(arguments.output, arguments.date, "--output"),
+        input_may_come=arguments.date is not None,
         label=arguments.label,
         release=arguments.release,
         format=arguments.format,

@@ -38,13 +38,14 @@ class BadRowLimit:
             raise ValueError(message)
         return cls(share=share)
 
-    def check(self, bad: int, rows: int | None, causes: Mapping[str, int]) -> None:
+    def check(self, bad: int, rows: int | None, causes: Mapping[str, int], examples: Mapping[str, str]) -> None:
         """Hold some rows against the limit.
 
         Args:
             bad: rows that could not be scored.
             rows: all rows; None while there are more to come, when only a count can be exceeded.
             causes: the bad rows by cause.
+            examples: of each cause, one row's place and what is wrong with it.
 
         Raises:
             Refused: there are too many.
@@ -56,7 +57,7 @@ class BadRowLimit:
             allowed = f"{self.rows} rows" if self.share is None else f"{self.share:.3%} of the rows"
             found = f"{bad} of {rows}" if rows is not None else f"{bad} in one split"
             message = f"at most {allowed} may be bad (--max-bad-rows); got {found}: {listed_causes(causes)}"
-            raise Refused(message)
+            raise Refused("\n  ".join([message, *(f"{cause}: {text}" for cause, text in sorted(examples.items()))]))
 
 
 def listed_causes(causes: Mapping[str, int]) -> str:

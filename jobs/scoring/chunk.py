@@ -32,6 +32,10 @@ class Position(NamedTuple):
     row: int | None
     byte_offset: int | None
 
+    def __str__(self) -> str:
+        """Return it as people read it."""
+        return f"row {self.row}" if self.row is not None else f"byte {self.byte_offset}"
+
 
 class Content(NamedTuple):
     """All of a row.

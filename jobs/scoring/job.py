@@ -138,7 +138,9 @@ def _manifest(plan: Plan, settings: ScoreSettings, done: list[SplitDone]) -> dic
     scored = sum(counts.rows for counts in by_path.values())
     causes = _sum(counts.causes for counts in by_path.values())
     if settings.max_bad_rows:
-        settings.max_bad_rows.check(read - scored, read, causes)
+        in_order = [by_path[split.path] for split in plan.splits]
+        examples = {cause: text for counts in reversed(in_order) for cause, text in counts.examples.items()}
+        settings.max_bad_rows.check(read - scored, read, causes, examples)
     now = datetime.now(UTC)
     expires = now + timedelta(days=settings.quarantine_days) if settings.quarantine_days is not None else None
     return new_manifest(

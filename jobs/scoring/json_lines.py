@@ -63,5 +63,5 @@ def _object(text: bytes) -> dict[str, object] | InvalidInput:
     except (orjson.JSONDecodeError, orjson.JSONEncodeError) as error:
         return InvalidInput(f"a record must be a JSON object on one line: {error}", cause="malformed")
     if not isinstance(value, dict):
-        return InvalidInput(f"a record must be a JSON object; got {type(value).__name__}", cause="malformed")
+        return InvalidInput(f"a record must be a JSON object; got {text.decode()[:40]!r}", cause="malformed")
     return value

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from engine.bundle import Bundle
-from engine.errors import BadSettings
+from engine.errors import BadSettings, NotFound, Unavailable
 from engine.manifest import canonical_json, sha256
 from engine.registry import Registry
 from engine.release import Release
@@ -81,16 +81,18 @@ def make_plan(registry: Registry, settings: ScoreSettings) -> Plan:
         NotFound: there is no such model, release or input.
         BadSettings: a setting is wrong, or something may not be read.
         BadArtifact: a file of the input or the registry is damaged.
+        Unavailable: the input is not there, and may come.
     """
     models = registry.existing_model(settings.model)
     release = models.release(settings.release or models.head(settings.label).release)
     bundle = models.bundle(release.bundle)
     dataset = Dataset(settings.input)
-    files = dataset.files()
+    files = _files(dataset, settings)
     kind = settings.format or guess_format(file.path or dataset.url for file in files)
     shapes = _shapes(dataset, files, kind, settings)
     schemas = [shape.schema for _, shape in shapes]
     in_path = {name for file in files for name in partition_values(file.partition)}
+    _check_features(bundle, in_path, schemas)
     kept = _kept(settings, bundle, in_path, schemas)
     _check_redact(settings, in_path, schemas)
     fingerprint = {
@@ -141,6 +143,42 @@ def _shapes(
         return list(zip(files, pool.map(shape, files), strict=True))
 
 
+def _files(dataset: Dataset, settings: ScoreSettings) -> list[InputFile]:
+    try:
+        return dataset.files()
+    except NotFound as error:
+        if settings.input_may_come:
+            raise Unavailable(str(error)) from error
+        raise
+
+
+def _check_features(bundle: Bundle, in_path: set[str], schemas: Iterable[pa.Schema | None]) -> None:
+    """Refuse an input none of whose files has a feature: not its rows are bad, but what was said of them.
+
+    Raises:
+        BadSettings: it is one.
+    """
+    known = _columns(in_path, schemas)
+    wanted = bundle.space.names
+    if known is not None and not known.intersection(wanted):
+        shown = ", ".join(sorted(known)[:12])
+        message = (
+            f"the input must have the model's features, {', '.join(wanted)}; got the columns {shown}. "
+            "Is it the right input, are names written alike, and is --delimiter that of a CSV file?"
+        )
+        raise BadSettings(message)
+
+
+def _columns(in_path: set[str], schemas: Iterable[pa.Schema | None]) -> set[str] | None:
+    """Return every column of the input; None where each row has its own."""
+    known = set(in_path)
+    for schema in schemas:
+        if schema is None:
+            return None
+        known.update(schema.names)
+    return known
+
+
 def _kept(settings: ScoreSettings, bundle: Bundle, in_path: set[str], schemas: Iterable[pa.Schema | None]) -> pa.Schema:
     """Return the kept columns; those of the partitions' directories stay where they are.
 
@@ -162,11 +200,9 @@ def _check_redact(settings: ScoreSettings, in_path: set[str], schemas: Iterable[
     Raises:
         BadSettings: there is one.
     """
-    known = set(in_path)
-    for schema in schemas:
-        if schema is None:  # each row has its own
-            return
-        known.update(schema.names)
+    known = _columns(in_path, schemas)
+    if known is None:
+        return
     unknown = [name for name in settings.redact if name not in known]
     if unknown:
         message = f"a redacted column must be one of {', '.join(sorted(known))}; got {', '.join(unknown)}"

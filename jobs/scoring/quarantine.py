@@ -38,6 +38,7 @@ class Quarantine:
     Attributes:
         rows: so far.
         causes: how many rows by cause.
+        examples: of each cause, the first row's place and what is wrong with it.
     """
 
     def __init__(self, redact: tuple[str, ...]) -> None:
@@ -53,12 +54,15 @@ class Quarantine:
         self._buffer_bytes = 0
         self.rows = 0
         self.causes: Counter[str] = Counter()
+        self.examples: dict[str, str] = {}
 
     def add(self, file: str, chunk: Chunk, faults: Mapping[int, InvalidInput]) -> None:
         """Take the faulty rows of a chunk."""
         for row, error in sorted(faults.items()):
             position, content = chunk.position(row), chunk.content(row)
             text, raw = self._content(content)
+            message = self._message(error)
+            self.examples.setdefault(error.cause, f"{file} {position}: {message}")
             self._buffer.append(
                 {
                     "file": file,
@@ -66,7 +70,7 @@ class Quarantine:
                     "byte_offset": position.byte_offset,
                     "cause": error.cause,
                     "feature": error.feature,
-                    "message": self._message(error),
+                    "message": message,
                     "content": text,
                     "content_bytes": raw,
                 }

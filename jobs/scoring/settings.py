@@ -17,6 +17,7 @@ class ScoreSettings:
         model: the model's name.
         input: URL of a directory or a file.
         output: URL of the directory that the scored rows go to.
+        input_may_come: an input that is not there is one to try again for, and no slip of the pen.
         label: whose release answers; it is looked up once.
         release: which release answers, instead of a label's.
         format: of the input; None is what its names tell.
@@ -35,6 +36,7 @@ class ScoreSettings:
     model: str
     input: str
     output: str
+    input_may_come: bool = False
     label: str = "production"
     release: int | None = None
     format: str | None = None

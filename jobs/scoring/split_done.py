@@ -57,12 +57,14 @@ class Counts:
         quarantine: the file with the others, or None.
         sources: rows by where their answer came from.
         causes: quarantined rows by cause.
+        examples: of each cause, one row's place and what is wrong with it.
     """
 
     rows: int
     quarantine: FileDone | None
     sources: dict[str, int]
     causes: dict[str, int]
+    examples: dict[str, str]
 
     def to_metadata(self) -> dict[str, str]:
         """Return the metadata's entry."""

@@ -139,6 +139,7 @@ class _Work:
                     quarantine=self._keep(quarantine),
                     sources=dict(self._sources),
                     causes=dict(quarantine.causes),
+                    examples=quarantine.examples,
                 )
                 writer.add_key_value_metadata({**counts.to_metadata(), **sealed.begin_footer()})
             sealed.finish()
@@ -172,7 +173,7 @@ class _Work:
         if answers.faults:
             quarantine.add(section.file.path, chunk, answers.faults)
             if self._spec.max_bad_rows:
-                self._spec.max_bad_rows.check(quarantine.rows, None, quarantine.causes)
+                self._spec.max_bad_rows.check(quarantine.rows, None, quarantine.causes, quarantine.examples)
             batch = batch.filter(pa.array(answers.source != Source.NONE))
         self._rows += batch.num_rows
         self._sources.update({source.text: rows for source, rows in answers.rows_by_source().items()})

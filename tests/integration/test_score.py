@@ -275,7 +275,9 @@ def test_too_many_bad_rows_end_the_job(limit: str, registry: Path, tmp_path: Pat
     assert (ended.code, ended.out) == (65, "")
     allowed = "9 rows" if limit == "9" else "3.900% of the rows"
     assert f"at most {allowed} may be bad (--max-bad-rows); got 10 " in ended.err
-    assert ended.err.rstrip().endswith(": null 10")
+    *_, causes, example = ended.err.rstrip().splitlines()
+    assert causes.endswith(": null 10")
+    assert example == "  null: a.parquet row 220: feature 'age' must be a number; got null"
     assert nothing_visible(tmp_path / "scores")
     looser = score_inline(registry, source, tmp_path / "scores", max_bad_rows=BadRowLimit(rows=10), size=SplitSize())
     assert (looser.rows, looser.quarantined, looser.causes) == (250, 10, {"null": 10})
@@ -419,3 +421,19 @@ def test_spark_reads_a_folder_of_days_while_another_is_scored(
     (frame,) = seen
     assert frame.columns[-1] == "day"
     assert {str(row["day"]) for row in frame.select("day").distinct().collect()} == {"2026-01-01"}
+
+
+def test_a_dated_input_that_is_not_there_yet_is_one_to_try_again_for(registry: Path, tmp_path: Path) -> None:
+    options = ["--registry", str(registry), "--output", str(tmp_path / "out-{date}"), "--runner", "local"]
+    dated = foretable("score", FINITE_NAME, *options, "--input", str(tmp_path / "rows-{date}"), "--date", "2026-01-31")
+    assert dated.code == 75
+    assert "rows-2026-01-31 must hold at least one file; got none" in dated.err
+
+
+def test_an_input_without_any_feature_is_refused(registry: Path, tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("City;Plan\nBern;7\n")
+    options = ["--registry", str(registry), "--input", str(tmp_path / "rows.csv"), "--output", str(tmp_path / "out")]
+    refused = foretable("score", FINITE_NAME, *options, "--runner", "local")
+    assert refused.code == 64
+    assert "must have the model's features, city, plan, age, size; got the columns City;Plan" in refused.err
+    assert not (tmp_path / "out").exists()

@@ -48,18 +48,25 @@ def test_no_limit(text: str) -> None:
 def test_what_is_too_much(limit: str, bad: int, rows: int | None, over: bool) -> None:
     check = BadRowLimit.parse(limit).check
     if not over:
-        check(bad, rows, {"null": bad})
+        check(bad, rows, {"null": bad}, {})
         return
     with pytest.raises(Refused, match=rf"may be bad \(--max-bad-rows\); got {bad} .*: null {bad}"):
-        check(bad, rows, {"null": bad})
+        check(bad, rows, {"null": bad}, {})
 
 
 def test_the_message_says_what_is_wrong_with_the_rows() -> None:
     with pytest.raises(Refused) as caught:
-        BadRowLimit.parse("0.5%").check(1203, 2000, {"null": 3, "unknown_category": 1200})
-    assert str(caught.value) == (
-        "at most 0.500% of the rows may be bad (--max-bad-rows); got 1203 of 2000: unknown_category 1,200, null 3"
-    )
+        BadRowLimit.parse("0.5%").check(
+            1203,
+            2000,
+            {"null": 3, "unknown_category": 1200},
+            {"unknown_category": "a.csv byte 7: feature 'city' must be known", "null": "b.csv byte 0: 'size' is null"},
+        )
+    assert str(caught.value).splitlines() == [
+        "at most 0.500% of the rows may be bad (--max-bad-rows); got 1203 of 2000: unknown_category 1,200, null 3",
+        "  null: b.csv byte 0: 'size' is null",
+        "  unknown_category: a.csv byte 7: feature 'city' must be known",
+    ]
     assert caught.value.exit_code == 65
 
 

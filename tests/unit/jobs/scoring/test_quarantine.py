@@ -142,3 +142,15 @@ def test_a_chunk_without_faults_adds_nothing() -> None:
     quarantine.add("a", text_chunk(), {})
     assert quarantine.rows == 0
     assert rows_of(quarantine) == []
+
+
+@pytest.mark.parametrize(
+    "redact, shown", [((), "feature 'city' must be a text; got null"), (("city",), "null [redacted]")]
+)
+def test_the_first_row_of_each_cause_is_its_example(redact: tuple[str, ...], shown: str) -> None:
+    quarantine = Quarantine(redact)
+    contents = [Content(b"1", {"city": None}), Content(b"2", {"city": None}), Content(b"3", None)]
+    quarantine.add("a.csv", text_chunk(*contents), {0: NULL, 1: NULL, 2: NOT_JSON})
+    hidden = "malformed [redacted]" if redact else str(NOT_JSON)
+    assert quarantine.examples == {"null": f"a.csv byte 0: {shown}", "malformed": f"a.csv byte 20: {hidden}"}
+    quarantine.close()

@@ -22,7 +22,13 @@ BAD_ROWS = b"bad rows"
 QUARANTINE = FileDone(
     path="_quarantine/part-a.parquet", size_bytes=8, sha256=hashlib.sha256(BAD_ROWS).hexdigest(), rows=2
 )
-COUNTS = Counts(rows=3, quarantine=QUARANTINE, sources={"table": 1, "model": 2}, causes={"null": 2})
+COUNTS = Counts(
+    rows=3,
+    quarantine=QUARANTINE,
+    sources={"table": 1, "model": 2},
+    causes={"null": 2},
+    examples={"null": "a row 1: null"},
+)
 
 
 def stored(metadata: dict[str, str] | None) -> tuple[str, bytes]:
@@ -45,7 +51,7 @@ def _quarantine() -> Iterator[None]:
     STORAGE.remove(QUARANTINE.path)
 
 
-@pytest.mark.parametrize("counts", [COUNTS, Counts(rows=3, quarantine=None, sources={}, causes={})])
+@pytest.mark.parametrize("counts", [COUNTS, Counts(rows=3, quarantine=None, sources={}, causes={}, examples={})])
 def test_a_finished_split_says_what_came_of_it(counts: Counts) -> None:
     name, data = stored(counts.to_metadata())
     found = read_done(STORAGE, name)
@@ -55,7 +61,13 @@ def test_a_finished_split_says_what_came_of_it(counts: Counts) -> None:
 
 
 def test_equal_counts_have_equal_bytes() -> None:
-    other = Counts(rows=3, quarantine=QUARANTINE, sources={"model": 2, "table": 1}, causes={"null": 2})
+    other = Counts(
+        rows=3,
+        quarantine=QUARANTINE,
+        sources={"model": 2, "table": 1},
+        causes={"null": 2},
+        examples={"null": "a row 1: null"},
+    )
     assert other.to_metadata() == COUNTS.to_metadata()
 
 
