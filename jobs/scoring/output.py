@@ -113,13 +113,15 @@ class Output:
 
         Raises:
             Refused: another run's output was there first.
+            BadArtifact: an equal run that was killed left a manifest of other files.
         """
         for name, data in ((MANIFEST, seal(manifest)), (_SUCCESS, b"")):
             try:
                 self._storage.create(f"{self._staging}/{name}", data)
-            except AlreadyExists:  # an equal run wrote it: what matters in it is equal too
+            except AlreadyExists:  # an equal run wrote it
                 if self._staging == self._name:
                     self.manifest()  # refuses any other run's
+                self._check_listed(manifest)
         if self._staging == self._name:
             return
         try:
@@ -128,6 +130,15 @@ class Output:
             if self.manifest() is None:
                 raise
         self.remove_unfinished()
+
+    def _check_listed(self, manifest: dict[str, Any]) -> None:
+        """See that the manifest that is there lists the files that are there."""
+        path = f"{self._staging}/{MANIFEST}"
+        found = parse_manifest(self._storage.read(path), kind=KIND, version=VERSION, where=path)
+        if found["files"] != manifest["files"]:
+            where = f"{self._storage.url}/{path}"
+            message = f"{where}: must list the files beside it; it lists others. Remove it and run again"
+            raise BadArtifact(message)
 
     def remove_unfinished(self) -> None:
         """Remove what runs of other inputs or releases left of this output: now that it is there, none can end."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from engine.errors import InvalidInput
+from engine.storage import storage_error
 from jobs.scoring.chunk import Chunk, Content, json_text
 
 FOLDER = "_quarantine"
@@ -84,8 +86,9 @@ class Quarantine:
     def finish(self) -> BinaryIO:
         """Return the whole Parquet file, open at its beginning; ``close`` removes it."""
         self._flush()
-        self._writer.close()
-        self._file.seek(0)
+        with _temporary_file():
+            self._writer.close()
+            self._file.seek(0)
         return self._file
 
     def close(self) -> None:
@@ -95,7 +98,8 @@ class Quarantine:
 
     def _flush(self) -> None:
         if self._buffer:
-            self._writer.write_batch(pa.RecordBatch.from_pylist(self._buffer, SCHEMA))
+            with _temporary_file():
+                self._writer.write_batch(pa.RecordBatch.from_pylist(self._buffer, SCHEMA))
             self._buffer.clear()
             self._buffer_bytes = 0
 
@@ -116,3 +120,12 @@ class Quarantine:
             return content.text.decode(), None
         except UnicodeDecodeError:
             return None, content.text
+
+
+@contextmanager
+def _temporary_file() -> Iterator[None]:
+    """Tell trouble with this host's temporary directory from trouble with the output, which is written meanwhile."""
+    try:
+        yield
+    except OSError as error:
+        raise storage_error(error, f"temporary directory {tempfile.gettempdir()}") from error

@@ -98,11 +98,15 @@ class ScoreTask:
         storage = open_storage(self.spec.output)
         if storage.exists(split.path):
             return read_done(storage, split.path)
+        work = _Work(self.spec, split, storage)
         done: list[SplitDone] = []
         try:
-            storage.create_with(split.path, lambda file: done.append(_Work(self.spec, split, storage).write(file)))
+            storage.create_with(split.path, lambda file: done.append(work.write(file)))
         except AlreadyExists:
             return read_done(storage, split.path)
+        except NotFound as error:  # an equal run that was ahead removed what was half written, or has shown the output
+            message = f"{error}, though it was being written: an equal run is at work. Try again"
+            raise Unavailable(message) from error
         return done[-1]
 
 

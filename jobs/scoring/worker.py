@@ -10,8 +10,9 @@ from engine.errors import BadArtifact, BadSettings
 from engine.predictor import Predictor
 from engine.registry import Registry
 
-# Where a cluster manager lets a job's processes of one host keep what goes away with the job: YARN, then Spark.
-_JOB_DIRECTORIES = ("LOCAL_DIRS", "SPARK_LOCAL_DIRS")
+# Where YARN and Spark's own manager let a job's processes of one host keep what goes away with the job.
+# SPARK_LOCAL_DIRS is none: whoever set it by hand would find a copy of every table there.
+_JOB_DIRECTORIES = ("LOCAL_DIRS", "SPARK_EXECUTOR_DIRS")
 
 
 @functools.lru_cache(maxsize=2)

@@ -27,8 +27,9 @@ def in_place(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(MemoryStore, "can_rename_trees", False)
 
 
-def manifest(run: str = RUN) -> dict[str, Any]:
-    return new_manifest(KIND, VERSION, run=run, release={"number": 3}, time="2026-01-01T00:00:00Z")
+def manifest(run: str = RUN, *paths: str) -> dict[str, Any]:
+    files = {path: {"size_bytes": 3} for path in paths}
+    return new_manifest(KIND, VERSION, run=run, release={"number": 3}, files=files, time="2026-01-01T00:00:00Z")
 
 
 def write(output: Output, *paths: str) -> list[FileDone]:
@@ -41,6 +42,18 @@ def write(output: Output, *paths: str) -> list[FileDone]:
 
 def names(storage: Storage) -> list[str]:
     return [file.path for file in storage.walk(hidden=True)]
+
+
+def test_a_killed_runs_manifest_of_other_files_is_not_shown(root: str) -> None:
+    output = Output(f"{root}/scores", RUN)
+    open_storage(output.staging_url).create("_manifest.json", seal(manifest(RUN, "part-a.parquet")))
+    with pytest.raises(
+        BadArtifact, match=r"_manifest\.json: must list the files beside it; it lists others\. Remove it"
+    ):
+        output.show(manifest(RUN, "part-a.parquet", "_quarantine/part-a-1.parquet"))
+    assert output.manifest() is None
+    output.show(manifest(RUN, "part-a.parquet"))
+    assert output.manifest() == manifest(RUN, "part-a.parquet")
 
 
 def test_nothing_shows_before_all_does(root: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from engine.errors import InvalidInput
+from engine.errors import InvalidInput, Unavailable
 from jobs.scoring import quarantine as module
 from jobs.scoring.chunk import Chunk, Content, Position
 from jobs.scoring.quarantine import SCHEMA, Quarantine
@@ -154,3 +154,16 @@ def test_the_first_row_of_each_cause_is_its_example(redact: tuple[str, ...], sho
     hidden = "malformed [redacted]" if redact else str(NOT_JSON)
     assert quarantine.examples == {"null": f"a.csv byte 0: {shown}", "malformed": f"a.csv byte 20: {hidden}"}
     quarantine.close()
+
+
+def test_a_full_temporary_directory_is_named() -> None:
+    quarantine = Quarantine(())
+    quarantine.add("a.csv", text_chunk(Content(b"x" * 100_000, None)), {0: NOT_JSON})
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (16, before[1]))
+    try:
+        with pytest.raises(Unavailable, match=r"temporary directory .*: File too large"):
+            quarantine.finish()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        quarantine.close()
