@@ -222,7 +222,7 @@ def test_corrupt_block_is_answered_by_the_model_and_counted(registry: Path, tmp_
         answer = json.loads(running.request(query(row))[2])
         assert answer["source"] == "model"
         assert running.metric('foretable_table_corrupt_blocks{model="synthetic"}') == 1
-        assert "is corrupt; the model answers" in running.log
+        assert "is corrupt; its 5461 rows are not answered from it" in running.log
         assert json.loads(running.request(query({**row, "city": "city 23"}))[2])["source"] == "table"
 
 
