@@ -26,10 +26,8 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, BinaryIO, TypeVar, cast
 
-import pyarrow as pa
-
 from engine.errors import BadSettings
-from engine.stores.range_reader import BUFFER_SIZE_BYTES, RangeReader
+from engine.stores.range_reader import BUFFER_SIZE_BYTES, RangeReader, RangeStore
 from engine.stores.store import StoredFile, Write, is_hidden
 
 if TYPE_CHECKING:
@@ -49,7 +47,7 @@ _LONGEST_TEXT = 300
 _LISTINGS_AT_ONCE = 16  # more would crowd out the NameNode's other clients
 
 
-class HdfsStore:
+class HdfsStore(RangeStore):
     """Files in HDFS, through one client."""
 
     can_rename_trees = True
@@ -77,20 +75,6 @@ class HdfsStore:
     def read(self, path: str) -> bytes:
         """Return all bytes of a file."""
         return self._reader(path).readall()
-
-    def read_range(self, path: str, start: int, size: int) -> bytes:
-        """Return the bytes from ``start``, fewer than ``size`` where the file ends before."""
-        reader = self._reader(path)
-        reader.seek(start)
-        return reader.read(size)
-
-    def open(self, path: str) -> BinaryIO:
-        """Open a file to read it in order."""
-        return io.BufferedReader(self._reader(path), BUFFER_SIZE_BYTES)
-
-    def open_input(self, path: str) -> pa.NativeFile:
-        """Open a file to read anywhere in it."""
-        return pa.PythonFile(self._reader(path), mode="r")
 
     def stat(self, path: str) -> StoredFile:
         """Return a file's length and version."""

@@ -5,8 +5,11 @@ from __future__ import annotations
 import errno
 import io
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
+
+import pyarrow as pa
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -14,6 +17,28 @@ if TYPE_CHECKING:
 # One request's bytes: shorter, and the round trips of a read in order dominate; longer, and a request that is cut off
 # loses more than a second of work.
 BUFFER_SIZE_BYTES = 8 << 20
+
+
+class RangeStore(ABC):
+    """What stores do alike that read a file by ranges."""
+
+    @abstractmethod
+    def _reader(self, path: str) -> RangeReader:
+        """Open a file at its first byte."""
+
+    def read_range(self, path: str, start: int, size: int) -> bytes:
+        """Return the bytes from ``start``, fewer than ``size`` where the file ends before."""
+        reader = self._reader(path)
+        reader.seek(start)
+        return reader.read(size)
+
+    def open(self, path: str) -> BinaryIO:
+        """Open a file to read it in order."""
+        return io.BufferedReader(self._reader(path), BUFFER_SIZE_BYTES)
+
+    def open_input(self, path: str) -> pa.NativeFile:
+        """Open a file to read anywhere in it."""
+        return pa.PythonFile(self._reader(path), mode="r")
 
 
 class RangeReader(io.RawIOBase):

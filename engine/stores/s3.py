@@ -11,16 +11,13 @@ A writer that is killed leaves parts that no reader sees, and that cost money un
 from __future__ import annotations
 
 import errno
-import io
 import os
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any, BinaryIO, cast
 
-import pyarrow as pa
-
 from engine.errors import BadSettings
-from engine.stores.range_reader import BUFFER_SIZE_BYTES, RangeReader
+from engine.stores.range_reader import RangeReader, RangeStore
 from engine.stores.s3_errors import DENIED, errors_of
 from engine.stores.s3_upload import Upload
 from engine.stores.store import StoredFile, Write, is_hidden
@@ -32,7 +29,7 @@ _CONNECTIONS = 32  # the threads of a program that reads with all its cores wait
 _DELETED_AT_ONCE = 1000  # S3's limit
 
 
-class S3Store:
+class S3Store(RangeStore):
     """Objects whose keys begin with a prefix, through one client."""
 
     can_rename_trees = False
@@ -64,20 +61,6 @@ class S3Store:
         """Return all bytes of a file."""
         with errors_of(path, url=self.url):
             return bytes(self._client.get_object(**self._named(path))["Body"].read())
-
-    def read_range(self, path: str, start: int, size: int) -> bytes:
-        """Return the bytes from ``start``, fewer than ``size`` where the file ends before."""
-        reader = self._reader(path)
-        reader.seek(start)
-        return reader.read(size)
-
-    def open(self, path: str) -> BinaryIO:
-        """Open a file to read it in order."""
-        return io.BufferedReader(self._reader(path), BUFFER_SIZE_BYTES)
-
-    def open_input(self, path: str) -> pa.NativeFile:
-        """Open a file to read anywhere in it."""
-        return pa.PythonFile(self._reader(path), mode="r")
 
     def stat(self, path: str) -> StoredFile:
         """Return a file's length and version."""
