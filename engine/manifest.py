@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 from engine.errors import BadArtifact
@@ -61,5 +62,10 @@ def new_manifest(kind: str, version: int, **fields: object) -> dict[str, Any]:
 
 
 def now_text() -> str:
-    """Return the time now, UTC, to the second, in ISO 8601."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    """Return the time now as ``time_text`` does."""
+    return time_text(time.time())
+
+
+def time_text(moment: float, *, timespec: str = "seconds") -> str:
+    """Return seconds since the epoch as UTC in ISO 8601, to the second or another ``timespec`` of ``isoformat``."""
+    return datetime.fromtimestamp(moment, UTC).isoformat(timespec=timespec).replace("+00:00", "Z")

@@ -25,8 +25,9 @@ from types import TracebackType
 from typing import Self
 
 from engine.errors import AlreadyExists, BadArtifact, BadSettings, ForetableError, NotFound, Unavailable
+from engine.manifest import time_text
 from engine.storage import Storage
-from jobs.lease_record import LeaseRecord, time_text
+from jobs.lease_record import LeaseRecord
 
 # How long a killed run keeps the others out. Shorter: a storage that is down for a moment costs a run its lease.
 # Longer: the next run waits longer than it must.
@@ -245,7 +246,7 @@ class Lease:
     def _taken_by(self, record: LeaseRecord | None) -> str:
         if record is None or record.released:
             return f"{self._where}: must be free; another run held it a moment ago. Try again"
-        until, renewed = time_text(record.until), time_text(record.time)
+        until, renewed = (time_text(moment, timespec="milliseconds") for moment in (record.until, record.time))
         return (
             f"{self._where}: must be free; it is held by {record.host} pid {record.pid} until {until} "
             f"(renewed {renewed}). Wait, or stop that run"

@@ -6,11 +6,11 @@ A time is seconds since the epoch here, and UTC to the millisecond in the file, 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Self
 
 from engine.errors import BadArtifact
-from engine.manifest import new_manifest, parse_manifest, seal
+from engine.manifest import new_manifest, parse_manifest, seal, time_text
 
 KIND, VERSION = "lease", 1
 
@@ -48,7 +48,7 @@ class LeaseRecord:
 
     def to_bytes(self) -> bytes:
         """Return the record as a sealed manifest."""
-        times = {"time": time_text(self.time), "until": time_text(self.until)}
+        times = {name: time_text(self.__dict__[name], timespec="milliseconds") for name in ("time", "until")}
         return seal(new_manifest(KIND, VERSION, **{**self.__dict__, **times}))
 
     @classmethod
@@ -65,8 +65,3 @@ class LeaseRecord:
         except (KeyError, TypeError, ValueError) as error:
             message = f"{where}: must have the fields of a lease's record; got {error!r}. It is damaged"
             raise BadArtifact(message) from error
-
-
-def time_text(moment: float) -> str:
-    """Return seconds since the epoch as UTC in ISO 8601, to the millisecond."""
-    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

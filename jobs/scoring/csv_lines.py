@@ -15,10 +15,9 @@ from engine.errors import BadArtifact, InvalidInput
 from engine.storage import Storage
 from jobs.scoring.chunk import Chunk, Content, with_partition
 from jobs.scoring.format import FormatOptions, Piece, Shape, Wanted
-from jobs.scoring.records import Records, byte_pieces, open_text, read_records
+from jobs.scoring.records import BYTE_ORDER_MARK, Records, byte_pieces, open_text, read_records
 
 _LONGEST_HEADER_BYTES = 1 << 20
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # Python's parser refuses longer fields, 128 KiB unless told otherwise; Arrow's has no such limit, and both must agree.
 _LONGEST_FIELD_BYTES = 1 << 27
 
@@ -54,7 +53,7 @@ class CsvFormat:
         """Return the columns' names and where the records begin."""
         line = source.readline(_LONGEST_HEADER_BYTES)
         try:
-            names = self._fields(line.removeprefix(_BYTE_ORDER_MARK).rstrip(b"\r\n"))
+            names = self._fields(line.removeprefix(BYTE_ORDER_MARK).rstrip(b"\r\n"))
         except ValueError:
             names = []
         if line and (not names or len(line) == _LONGEST_HEADER_BYTES):
@@ -91,7 +90,7 @@ class CsvFormat:
             return None
         block = records.data[int(records.starts[0]) : int(records.stops[-1])]
         # Arrow ends a record at a lone \r, drops a byte order mark wherever it begins, and decodes wanted columns only.
-        if block.count(b"\r") != block.count(b"\r\n") or block.startswith(_BYTE_ORDER_MARK) or not _is_utf8(block):
+        if block.count(b"\r") != block.count(b"\r\n") or block.startswith(BYTE_ORDER_MARK) or not _is_utf8(block):
             return None
         if not _is_well_quoted(block, self._delimiter):
             return None

@@ -8,11 +8,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from engine.errors import BadArtifact, EngineBug, NotFound
-from engine.manifest import new_manifest, now_text
+from engine.manifest import new_manifest, now_text, time_text
 from engine.registry import Registry
 from engine.storage import open_storage
 from jobs.lease import Lease
@@ -25,6 +24,8 @@ from jobs.scoring.quarantine import FOLDER
 from jobs.scoring.settings import ScoreSettings
 from jobs.scoring.split_done import FileDone, SplitDone
 from jobs.scoring.task import ScoreTask
+
+_DAY_S = 24 * 60 * 60
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,8 +142,7 @@ def _manifest(plan: Plan, settings: ScoreSettings, done: list[SplitDone]) -> dic
         in_order = [by_path[split.path] for split in plan.splits]
         examples = {cause: text for counts in reversed(in_order) for cause, text in counts.examples.items()}
         settings.max_bad_rows.check(read - scored, read, causes, examples)
-    now = datetime.now(UTC)
-    expires = now + timedelta(days=settings.quarantine_days) if settings.quarantine_days is not None else None
+    days = settings.quarantine_days
     return new_manifest(
         KIND,
         VERSION,
@@ -158,7 +158,7 @@ def _manifest(plan: Plan, settings: ScoreSettings, done: list[SplitDone]) -> dic
         rows={"read": read, "scored": scored, "quarantined": read - scored},
         sources=_sum(counts.sources for counts in by_path.values()),
         causes=causes,
-        quarantine_expires=expires.strftime("%Y-%m-%dT%H:%M:%SZ") if expires else None,
+        quarantine_expires=None if days is None else time_text(time.time() + days * _DAY_S),
         files={
             file.path: {"size_bytes": file.size_bytes, "sha256": file.sha256, "rows": file.rows}
             for file in _files(done)

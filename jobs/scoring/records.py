@@ -24,7 +24,7 @@ _LONGEST_RECORD_BYTES = 1 << 26
 # A record that spans lines must be closed within so many bytes. Longer, and a stray quote hides more rows.
 _LONGEST_QUOTED_BYTES = 1 << 20
 _NEWLINE, _RETURN, _QUOTE = b'\n\r"'
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True)
@@ -162,8 +162,8 @@ def _endless(where: str, offset: int) -> BadArtifact:
 def _records(data: bytes, offset: int, starts: npt.NDArray[np.int64], breaks: npt.NDArray[np.int64]) -> Records:
     codes = np.frombuffer(data, np.uint8)
     starts, stops = starts.copy(), breaks.copy()
-    if offset == 0 and data.startswith(_BYTE_ORDER_MARK) and len(starts):
-        starts[0] = len(_BYTE_ORDER_MARK)
+    if offset == 0 and data.startswith(BYTE_ORDER_MARK) and len(starts):
+        starts[0] = len(BYTE_ORDER_MARK)
     before = np.maximum(stops - 1, 0)
     stops -= (stops > starts) & (codes[before] == _RETURN)
     full = stops > starts
