@@ -3,19 +3,8 @@
 # Where none is found and the user may install packages, installs one. Otherwise says on stderr what to install, and
 # prints nothing: exit 0, since the local runner needs no Java; with --require, exit 64. --no-install only looks.
 set -euo pipefail
-
-required=
-install=1
-for argument in "$@"; do
-    case "$argument" in
-        --require) required=1 ;;
-        --no-install) install= ;;
-        *)
-            echo "ensure_java: an argument must be --require or --no-install; got '$argument'." >&2
-            exit 64
-            ;;
-    esac
-done
+# shellcheck source=scripts/installing.sh
+. "$(dirname "$0")/installing.sh"
 
 suits() { # suits JAVA: is this executable a Java that Spark 4 runs on?
     local major
@@ -36,14 +25,6 @@ find_home() { # prints the home of the first Java that suits
         fi
     done
     return 1
-}
-
-as_root() {
-    if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo -n "$@"; fi
-}
-
-may_install() {
-    [ -n "$install" ] && { [ "$(id -u)" -eq 0 ] || sudo -n true 2>/dev/null; }
 }
 
 install_java() { # the first package that the system's package manager has

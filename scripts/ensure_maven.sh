@@ -3,27 +3,8 @@
 # Where none is found and the user may install packages, installs it. Otherwise says on stderr what to install, and
 # prints nothing: exit 0, since most tests need no such service; with --require, exit 64. --no-install only looks.
 set -euo pipefail
-
-required=
-install=1
-for argument in "$@"; do
-    case "$argument" in
-        --require) required=1 ;;
-        --no-install) install= ;;
-        *)
-            echo "ensure_maven: an argument must be --require or --no-install; got '$argument'." >&2
-            exit 64
-            ;;
-    esac
-done
-
-as_root() {
-    if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo -n "$@"; fi
-}
-
-may_install() {
-    [ -n "$install" ] && { [ "$(id -u)" -eq 0 ] || sudo -n true 2>/dev/null; }
-}
+# shellcheck source=scripts/installing.sh
+. "$(dirname "$0")/installing.sh"
 
 install_maven() { # with the system's package manager
     if command -v apt-get >/dev/null; then

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from services.command import run_to_end
 from services.errors import FetchFailed, MissingTool
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -71,16 +72,7 @@ def _copy_dependencies(program: Path, home: Path, pom: Path, target: Path) -> No
         "dependency:copy-dependencies",
         f"-DoutputDirectory={partial}",
     ]
-    done = subprocess.run(
-        command,
-        env={**os.environ, "JAVA_HOME": str(home)},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-        timeout=_FETCH_TIMEOUT_S,
-    )
+    done = run_to_end(command, {**os.environ, "JAVA_HOME": str(home)}, timeout_s=_FETCH_TIMEOUT_S)
     if done.returncode != 0:
         message = (
             f"{pom}: Maven must fetch the jars; it ended with status {done.returncode}. "

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
+from services.command import run_to_end
 from services.daemon import Daemon, Program, clean_environment
 from services.errors import DaemonFailed
 from services.hadoop.configuration import (
@@ -216,16 +216,8 @@ class HadoopCluster:
         """Make an empty file system where there is none."""
         if (self._data / "name" / "current" / "VERSION").is_file():
             return
-        done = subprocess.run(
-            [*self._java(_NAMENODE), "-format", "-force", "-nonInteractive"],
-            env=self._daemon_environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-            timeout=_FORMAT_TIMEOUT_S,
-        )
+        command = [*self._java(_NAMENODE), "-format", "-force", "-nonInteractive"]
+        done = run_to_end(command, self._daemon_environment, timeout_s=_FORMAT_TIMEOUT_S)
         if done.returncode != 0:
             message = (
                 f"{self.directory}: a new file system must be formatted; it ended with {done.returncode}. "
