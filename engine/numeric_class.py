@@ -12,7 +12,7 @@ from importlib.metadata import version
 import numpy as np
 import numpy.typing as npt
 
-from engine.errors import BadArtifact
+from engine.errors import BadArtifact, BadSettings
 from engine.manifest import sha256
 
 TOLERANCE = 1e-6
@@ -22,6 +22,25 @@ def numeric_class(golden_answers: npt.NDArray[np.float32]) -> str:
     """Return the class of a CPU that computed these golden answers, float32 of shape (rows, width)."""
     digest = sha256(np.ascontiguousarray(golden_answers, "<f4").tobytes())
     return f"litert-{version('ai-edge-litert')}-{digest[:16]}"
+
+
+def check_worker(here: str, wanted: str, *, of: str) -> None:
+    """See that a worker's CPU answers with the bits that its job promises.
+
+    Args:
+        here: the worker's class.
+        wanted: the job's.
+        of: what the job is, in words.
+
+    Raises:
+        BadSettings: the two differ.
+    """
+    if here != wanted:
+        message = (
+            f"every worker of {of} must be of numeric class {wanted}; got {here}. "
+            "Run it on hosts with one kind of CPU and one LiteRT version"
+        )
+        raise BadSettings(message)
 
 
 def check_answers(

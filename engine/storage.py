@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 import pyarrow as pa
 
@@ -23,6 +23,7 @@ from engine.stores.store import Store, StoredFile, Write
 
 __all__ = ["Storage", "StoredFile", "Write", "open_storage", "storage_error"]
 
+R = TypeVar("R")
 # By scheme: what opens the rest of the URL. A library that a store needs is loaded when one is opened.
 _STORES: dict[str, Callable[[str], Store]] = {
     "file": FileStore,
@@ -125,15 +126,17 @@ class Storage:
         """Write a new file; raises as ``create_with``."""
         self.create_with(path, lambda file: file.write(data))
 
-    def create_with(self, path: str, write: Write) -> None:
-        """Write a new file through ``write``: readers see all of it, durably, or nothing.
+    def create_with(self, path: str, write: Callable[[BinaryIO], R]) -> R:
+        """Write a new file through ``write``, and return what it returns: readers see all of it, durably, or nothing.
 
         Raises:
             AlreadyExists: the name is taken; what is there was not touched.
             Unavailable: the disk is full, or the storage is down: nothing is visible.
         """
+        results: list[R] = []
         with self._at(path):
-            self._store.create(path, write)
+            self._store.create(path, lambda file: results.append(write(file)))
+        return results[-1]
 
     def rename_tree(self, source: str, target: str) -> None:
         """Show a finished directory under its name: in one step, durably; the target's parents are made.

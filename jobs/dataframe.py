@@ -19,11 +19,12 @@ from pyspark.sql.types import ArrayType, FloatType, IntegerType, StringType, Str
 
 from engine.answer import Answers
 from engine.errors import BadSettings, InvalidInput
+from engine.numeric_class import check_worker
 from engine.output import OutputSchema
 from engine.predictor import Predictor
 from engine.registry import Registry
 from jobs.scoring.answer_columns import answer_arrays
-from jobs.scoring.worker import check_class, worker_predictor
+from jobs.scoring.worker import worker_predictor
 from jobs.spark_runner import keep_archives
 
 # Spark's batches are of 10,000 rows. Answering a few at once spares what each call costs whatever its rows; more rows
@@ -145,7 +146,7 @@ class _Scoring:
         keep_archives()
         for group in _groups(batches):
             predictor = worker_predictor(self.registry, self.model, self.release, self.shared)
-            check_class(predictor, self.numeric_class)
+            check_worker(predictor.numeric_class, self.numeric_class, of="a job")
             features = [self._features(batch) for batch in group]
             columns = _answer_columns(predictor.predict(pa.Table.from_batches(features)), predictor)
             start = 0

@@ -12,7 +12,8 @@ from crc32c import crc32c
 
 from engine.bundle import Bundle
 from engine.codec import Codes, codec_from_json
-from engine.errors import AlreadyExists, BadArtifact, BadSettings, InvalidInput
+from engine.errors import AlreadyExists, BadArtifact, InvalidInput
+from engine.numeric_class import check_worker
 from engine.registry import Registry
 from engine.runtime import Runtime
 from engine.shard import ShardLayout, Writable, read_checksums, read_layout, write_shard
@@ -59,20 +60,19 @@ class ShardTask:
             BadArtifact: the shard that somebody else wrote is damaged.
         """
         storage, bundle, runtime = _loaded(self.registry, self.spec.model, self.spec.bundle, self.spec.variant)
-        self._check_class(bundle)
+        check_worker(_class_here(bundle), self.spec.numeric_class, of="a precompute")
         path = f"{self.spec.model}/tables/{self.spec.key}/{self.spec.shard_name(number)}"
-        digests: list[Digest] = []
 
-        def write(file: BinaryIO) -> None:
+        def write(file: BinaryIO) -> Digest:
             digested = DigestedWriter(file)
             self._write(digested, number, bundle, runtime)
-            digests.append(digested.digest)
+            return digested.digest
 
         try:
-            storage.create_with(path, write)
+            digest = storage.create_with(path, write)
         except AlreadyExists:  # a speculative twin or an earlier run: the same spec gives the same bytes
             return check_shard(storage, path, number, self.spec.layout(number))
-        return ShardDone(number, *digests[-1])
+        return ShardDone(number, *digest)
 
     def _write(self, file: Writable, number: int, bundle: Bundle, runtime: Runtime) -> None:
         layout = self.spec.layout(number)
@@ -88,15 +88,6 @@ class ShardTask:
                     raise InvalidInput(message, cause=error.cause) from error
 
         write_shard(file, layout, chunks())
-
-    def _check_class(self, bundle: Bundle) -> None:
-        here = _class_here(bundle)
-        if here != self.spec.numeric_class:
-            message = (
-                f"every worker of a precompute must be of numeric class {self.spec.numeric_class}; got {here}. "
-                "Run it on hosts with one kind of CPU and one LiteRT version"
-            )
-            raise BadSettings(message)
 
 
 def check_shard(storage: Storage, path: str, number: int, wanted: ShardLayout) -> ShardDone:

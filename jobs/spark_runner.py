@@ -151,10 +151,7 @@ class SparkRunner:
             files = path.getFileSystem(jsc.hadoopConfiguration())
             blocks = files.getFileBlockLocations(path, wanted.start, wanted.size_bytes)
             return [block.toString() for block in blocks]  # one call, where each of its fields would be one
-        except (
-            Py4JJavaError,
-            PySparkException,
-        ):  # no more than a hint is lost: the task itself will say what is wrong with the file
+        except (Py4JJavaError, PySparkException):  # a hint is lost; the task itself says what is wrong with the file
             return []
 
     def _watch(

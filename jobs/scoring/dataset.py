@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from engine.errors import BadSettings, NotFound
+from engine.errors import BadArtifact, BadSettings, NotFound, Unavailable
 from engine.storage import Storage, open_storage
 
 _NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
@@ -71,6 +72,34 @@ class Dataset:
     def full_path(self, path: str) -> str:
         """Return a file's path within ``storage``; in a data set of one file it is ``""``."""
         return f"{self._name}/{path}" if path else self._name
+
+    @contextmanager
+    def unchanged(self, file: InputFile) -> Iterator[None]:
+        """See that a file stays as it was listed; one that is replaced while it is read looks damaged, or gone.
+
+        Raises:
+            Unavailable: it was replaced or removed.
+        """
+        self._check_unchanged(file)
+        try:
+            yield
+        except (BadArtifact, NotFound):
+            self._check_unchanged(file)
+            raise
+        self._check_unchanged(file)
+
+    def _check_unchanged(self, file: InputFile) -> None:
+        path = self.full_path(file.path)
+        try:
+            found = self.storage.stat(path)
+        except NotFound:
+            found = None
+        if found is None or (found.size_bytes, found.version) != (file.size_bytes, file.version):
+            message = (
+                f"input {self.storage.url}/{path} must stay as it is while it is scored; it was changed. "
+                "Run again once it is finished"
+            )
+            raise Unavailable(message)
 
 
 def is_hidden(name: str) -> bool:

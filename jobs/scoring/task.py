@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from engine.answer import Answers, Source
 from engine.encoded import Encoded
 from engine.errors import AlreadyExists, BadArtifact, InvalidInput, NotFound, Unavailable
+from engine.numeric_class import check_worker
 from engine.storage import Storage, open_storage
 from jobs.digested import DigestedWriter, digest_rest
 from jobs.scoring.answer_columns import answer_arrays, answer_schema
@@ -30,7 +31,7 @@ from jobs.scoring.sealed_file import SealedWriter
 from jobs.scoring.split import Section, Split
 from jobs.scoring.split_done import Counts, FileDone, SplitDone, read_done
 from jobs.scoring.timed_calls import TimedCalls, TimedOut
-from jobs.scoring.worker import check_class, load_predictor, worker_predictor
+from jobs.scoring.worker import load_predictor, worker_predictor
 
 # Stuck calls that a split may leave behind, each with a spinning core, before the model is said to hang.
 _STUCK_CALLS = 3
@@ -99,15 +100,13 @@ class ScoreTask:
         if storage.exists(split.path):
             return read_done(storage, split.path)
         work = _Work(self.spec, split, storage)
-        done: list[SplitDone] = []
         try:
-            storage.create_with(split.path, lambda file: done.append(work.write(file)))
+            return storage.create_with(split.path, work.write)
         except AlreadyExists:
             return read_done(storage, split.path)
         except NotFound as error:  # an equal run that was ahead removed what was half written, or has shown the output
             message = f"{error}, though it was being written: an equal run is at work. Try again"
             raise Unavailable(message) from error
-        return done[-1]
 
 
 class _Work:
@@ -117,8 +116,15 @@ class _Work:
         self._spec, self._split, self._storage = spec, split, storage
         self._dataset = Dataset(spec.input)
         self._predictor = worker_predictor(spec.registry, spec.model, spec.release, spec.shared)
-        check_class(self._predictor, spec.numeric_class)
+        check_worker(self._predictor.numeric_class, spec.numeric_class, of="a job")
         self._schema = pa.schema([*spec.kept, *answer_schema(self._predictor.schema, spec.prefix)])
+        self._reader = open_format(spec.format, spec.options)
+        space = self._predictor.space
+        self._wanted = Wanted(
+            columns=tuple(dict.fromkeys([*space.names, *spec.kept.names])),
+            texts=tuple(feature.name for feature in space.index_features),
+            partition=partition_values(split.partition),
+        )
         self._stuck = 0
         self._rows = 0
         self._sources: Counter[str] = Counter()
@@ -133,7 +139,7 @@ class _Work:
             with open_writer(sealed, self._schema) as writer:
                 groups = RowGroups(writer)
                 for section in self._split.sections:
-                    with self._unchanged(section):
+                    with self._dataset.unchanged(section.file):
                         for chunk in self._chunks(section):
                             groups.write(self._score(section, chunk, calls, quarantine))
                 groups.finish()
@@ -153,15 +159,8 @@ class _Work:
         return counts.done(self._split.path, digested.digest, computed=True)
 
     def _chunks(self, section: Section) -> Iterator[Chunk]:
-        space = self._predictor.space
-        wanted = Wanted(
-            columns=tuple(dict.fromkeys([*space.names, *self._spec.kept.names])),
-            texts=tuple(feature.name for feature in space.index_features),
-            partition=partition_values(self._split.partition),
-        )
-        reader = open_format(self._spec.format, self._spec.options)
         path = self._dataset.full_path(section.file.path)
-        yield from reader.read(self._dataset.storage, path, section.start, section.stop, wanted)
+        return self._reader.read(self._dataset.storage, path, section.start, section.stop, self._wanted)
 
     def _score(self, section: Section, chunk: Chunk, calls: TimedCalls, quarantine: Quarantine) -> pa.RecordBatch:
         """Return the rows that have an answer; the others go to the quarantine."""
@@ -223,30 +222,6 @@ class _Work:
             worker_predictor.cache_clear()
             message = (
                 f"table {table.spec.key}: {table.corrupt_blocks} blocks of this host's copy were corrupted. Try again"
-            )
-            raise Unavailable(message)
-
-    @contextmanager
-    def _unchanged(self, section: Section) -> Iterator[None]:
-        """See that a file stays as it was planned; one that is replaced while it is read looks damaged, or gone."""
-        self._check_unchanged(section)
-        try:
-            yield
-        except (BadArtifact, NotFound):
-            self._check_unchanged(section)
-            raise
-        self._check_unchanged(section)
-
-    def _check_unchanged(self, section: Section) -> None:
-        path = self._dataset.full_path(section.file.path)
-        try:
-            found = self._dataset.storage.stat(path)
-        except NotFound:
-            found = None
-        if found is None or (found.size_bytes, found.version) != (section.file.size_bytes, section.file.version):
-            message = (
-                f"input {self._dataset.storage.url}/{path} must stay as it is while it is scored; it was changed. "
-                "Run again once it is finished"
             )
             raise Unavailable(message)
 

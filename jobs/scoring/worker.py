@@ -6,7 +6,7 @@ import functools
 import os
 from pathlib import Path
 
-from engine.errors import BadArtifact, BadSettings
+from engine.errors import BadArtifact
 from engine.predictor import Predictor
 from engine.registry import Registry
 
@@ -43,20 +43,6 @@ def load_predictor(registry: str, model: str, release: int, shared: str | None =
         message = f"table {predictor.release.table} of {model}: {bad} blocks are corrupt. Precompute it again"
         raise BadArtifact(message)
     return predictor
-
-
-def check_class(predictor: Predictor, wanted: str) -> None:
-    """See that this CPU answers with the bits that the job promises.
-
-    Raises:
-        BadSettings: it is of another numeric class.
-    """
-    if predictor.numeric_class != wanted:
-        message = (
-            f"every worker of a job must be of numeric class {wanted}; got {predictor.numeric_class}. "
-            "Run it on hosts with one kind of CPU and one LiteRT version"
-        )
-        raise BadSettings(message)
 
 
 def _job_directory() -> str | None:
