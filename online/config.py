@@ -68,7 +68,9 @@ class ServeConfig:
     models: tuple[str, ...] = _setting(
         "names of the models to serve, joined by commas; all there are if not given", _names, default=()
     )
-    label: str = _setting("the label to follow", _text, default="production")
+    labels: tuple[str, ...] = _setting(
+        "labels to follow, joined by commas; the first answers requests that name none", _names, default=("production",)
+    )
     host: str = _setting("address to bind", _text, default="127.0.0.1")
     port: int = _setting("port to bind; 0 picks a free one", _integer(0, 65535), default=8000)
     threads: int = _setting("model interpreters: rows that infer at once", _integer(1, 256), default=2)

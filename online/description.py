@@ -16,7 +16,7 @@ def status(served: Served) -> dict[str, Any]:
     return {"model_version_status": [{**state, "status": {"error_code": "OK", "error_message": ""}}]}
 
 
-def metadata(served: Served, *, label: str) -> dict[str, Any]:
+def metadata(served: Served) -> dict[str, Any]:
     """Return TensorFlow Serving's model metadata, and what is Foretable's own under ``foretable``."""
     predictor = served.predictor
     definition = {
@@ -30,7 +30,7 @@ def metadata(served: Served, *, label: str) -> dict[str, Any]:
         "metadata": {"signature_def": {"signature_def": {SIGNATURE: definition}}},
         "foretable": {
             "release": served.release,
-            "label": label,
+            "label": served.label,
             "label_record": served.record.number,
             "bundle": release.bundle,
             "bundle_digest": release.bundle_digest,
@@ -47,11 +47,13 @@ def metadata(served: Served, *, label: str) -> dict[str, Any]:
 
 
 def readiness(holder: Holder) -> dict[str, Any]:
-    """Return what is served, and why a label cannot be followed where one cannot."""
-    models = {
-        model: {"release": served.release, **({"problem": holder.problems[model]} if model in holder.problems else {})}
-        for model, served in holder.current.items()
-    }
+    """Return what is served at each label, and why a label cannot be followed where one cannot."""
+    models: dict[str, dict[str, Any]] = {}
+    for place in holder.checked:
+        model, label = place
+        served, problem = holder.current.get(place), holder.problems.get(place)
+        found = {"release": served.release if served else None, **({"problem": problem} if problem else {})}
+        models.setdefault(model, {})[label] = found
     return {"ready": True, "models": models}
 
 

@@ -30,8 +30,9 @@ class FastPath:
         text = Source.TABLE.text
         # Everything about a path that does not change with the release.
         self._paths = {
-            f"/v1/models/{model}:predict": (model, (model, "GET", text, 200), (model, "GET", text, 304))
-            for model in holder.current
+            f"/v1/models/{model}{at}:predict": ((model, label), (model, "GET", text, 200), (model, "GET", text, 304))
+            for model in holder.models
+            for at, label in (("", holder.labels[0]), *((f"/labels/{label}", label) for label in holder.labels))
         }
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
@@ -40,8 +41,10 @@ class FastPath:
         if path is None or environ["REQUEST_METHOD"] != "GET":
             return self._wsgi_app(environ, start_response)
         started = perf_counter()
-        model, key, not_modified_key = path
-        served = self._current[model]
+        place, key, not_modified_key = path
+        served = self._current.get(place)
+        if served is None:
+            return self._wsgi_app(environ, start_response)
         try:
             answer = served.predictor.lookup(parse_query(environ["QUERY_STRING"]))
         except InvalidInput:

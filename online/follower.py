@@ -9,7 +9,7 @@ import time
 from engine.errors import ForetableError
 from engine.registry import Registry
 from online.config import ServeConfig
-from online.holder import Holder, load
+from online.holder import Holder, Place, load, shared
 
 _log = logging.getLogger(__name__)
 # A release that failed to load is tried again, in case it is repaired, but its table is not copied at every poll.
@@ -17,7 +17,7 @@ _LONGEST_RETRY_S = 300.0
 
 
 class Follower:
-    """Follows one label of every model that a holder holds.
+    """Follows the labels of every model that a holder holds.
 
     A record or release that cannot be read changes nothing that is served: it is logged, counted, and tried again.
     """
@@ -28,7 +28,7 @@ class Follower:
         self._registry = Registry(config.registry)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
-        self._retries: dict[tuple[str, int], tuple[int, float]] = {}  # (model, record) -> failed attempts, next try
+        self._retries: dict[tuple[Place, int], tuple[int, float]] = {}  # and record -> failed attempts, next try
 
     def start(self) -> None:
         """Follow in the background until ``stop``."""
@@ -40,50 +40,51 @@ class Follower:
 
     def poll(self) -> None:
         """Look at every label once, and load and swap where it moved. Raises nothing."""
-        for model in list(self._holder.current):
+        for place in self._holder.checked:
             try:
-                self._follow(model)
+                self._follow(place)
             except ForetableError as error:
-                self._failed(model, str(error))
+                self._failed(place, str(error))
             except Exception as error:  # a bug must not end the following in silence
-                _log.exception("model %s: following label %s", model, self._config.label)
-                self._failed(model, f"{type(error).__name__}: {error}")
+                _log.exception("model %s: following label %s", *place)
+                self._failed(place, f"{type(error).__name__}: {error}")
 
     def _run(self) -> None:
         while not self._stop.wait(self._config.poll_s):
             self.poll()
 
-    def _follow(self, model: str) -> None:
-        holder = self._holder
-        served = holder.current[model]
+    def _follow(self, place: Place) -> None:
+        holder, (model, label) = self._holder, place
+        served = holder.current.get(place)
+        known = served.record.number if served else 0
         models = self._registry.model(model)
-        record = models.label(self._config.label).head(known=served.record.number)
-        if record is not None and record.number != served.record.number:
-            key = model, record.number
-            attempts, next_try = self._retries.get(key, (0, 0.0))
+        record = models.label(label).head(known=known)
+        if record is not None and record.number != known:
+            attempts, next_try = self._retries.get((place, record.number), (0, 0.0))
             if time.monotonic() < next_try:
                 return
             wait_s = min(self._config.poll_s * 2**attempts, _LONGEST_RETRY_S)
-            self._retries[key] = attempts + 1, time.monotonic() + wait_s
-            new = load(models, self._config, record)
+            self._retries[place, record.number] = attempts + 1, time.monotonic() + wait_s
+            new = shared(holder.of(model), label, record) or load(models, self._config, label, record)
             holder.swap(new)
-            self._retries.clear()
+            del self._retries[place, record.number]
             _log.info(
-                "model %s: serving release %d (label %s, record %d: %s)",
+                "model %s: serving release %d at label %s (record %d: %s)",
                 model,
                 new.release,
-                self._config.label,
+                label,
                 record.number,
                 record.reason,
             )
-        if holder.problems.pop(model, None):
-            _log.info("model %s: following label %s again", model, self._config.label)
-        holder.checked[model] = time.monotonic()
+        if holder.problems.pop(place, None):
+            _log.info("model %s: following label %s again", model, label)
+        holder.checked[place] = time.monotonic()
 
-    def _failed(self, model: str, problem: str) -> None:
+    def _failed(self, place: Place, problem: str) -> None:
         holder = self._holder
-        holder.failures[model] += 1
-        if holder.problems.get(model) != problem:  # once, not at every poll
-            release = holder.current[model].release
-            _log.error("model %s: release %d stays: %s", model, release, problem)
-        holder.problems[model] = problem
+        holder.failures[place] += 1
+        if holder.problems.get(place) != problem:  # once, not at every poll
+            served = holder.current.get(place)
+            stays = f"release {served.release} stays" if served else "nothing is served"
+            _log.error("model %s, label %s: %s: %s", *place, stays, problem)
+        holder.problems[place] = problem

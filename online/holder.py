@@ -1,9 +1,10 @@
-"""What is served right now: one loaded release a model, swapped by one reference assignment."""
+"""What is served right now: one loaded release a model and label, swapped by one reference assignment."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from engine.answer import Source
 from engine.errors import BadArtifact, NotFound
@@ -13,6 +14,9 @@ from engine.registry import ModelRegistry
 from online.config import ServeConfig
 from online.responses import Renderer
 
+# Model and label.
+Place = tuple[str, str]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Served:
@@ -20,15 +24,22 @@ class Served:
 
     Attributes:
         model: the model's name.
+        label: the label that was followed here.
         record: the label's record that led here.
-        predictor: the loaded release.
+        predictor: the loaded release; labels that point to the same one share it.
         renderer: of its answers.
     """
 
     model: str
+    label: str
     record: LabelRecord
     predictor: Predictor
     renderer: Renderer
+
+    @property
+    def place(self) -> Place:
+        """Where it is served."""
+        return self.model, self.label
 
     @property
     def release(self) -> int:
@@ -37,46 +48,71 @@ class Served:
 
 
 class Holder:
-    """The releases being served, by model, and how following their labels goes.
+    """The releases being served, by model and label, and how following the labels goes.
 
     Thread-safe: readers take one reference; only the follower writes, one item at a time.
 
     Attributes:
-        current: model -> what is served.
-        swaps: model -> release changes since the start.
-        failures: model -> loads and label reads that failed since the start.
-        problems: model -> why the label cannot be followed right now; absent where it can.
-        checked: model -> ``time.monotonic`` of the last look at the label that succeeded.
+        models: the models' names; each has a release at the first label, from the start on.
+        labels: the labels followed; the first is that of requests that name none.
+        current: place -> what is served; absent where a model has no such label yet.
+        swaps: place -> release changes since the start.
+        failures: place -> loads and label reads that failed since the start.
+        problems: place -> why the label cannot be followed right now; absent where it can.
+        checked: place -> ``time.monotonic`` of the last look at the label that succeeded.
     """
 
-    def __init__(self, served: list[Served]) -> None:
+    def __init__(self, served: Sequence[Served], labels: tuple[str, ...]) -> None:
         """Begin with what was loaded at start."""
-        self.current = {item.model: item for item in served}
-        self.swaps = dict.fromkeys(self.current, 0)
-        self.failures = dict.fromkeys(self.current, 0)
-        self.problems: dict[str, str] = {}
-        self.checked = dict.fromkeys(self.current, time.monotonic())
+        self.current = {item.place: item for item in served}
+        self.labels = labels
+        self.models = tuple(dict.fromkeys(item.model for item in served))
+        places = [(model, label) for model in self.models for label in labels]
+        self.swaps = dict.fromkeys(places, 0)
+        self.failures = dict.fromkeys(places, 0)
+        self.problems: dict[Place, str] = {}
+        self.checked = dict.fromkeys(places, time.monotonic())
 
-    def get(self, model: str) -> Served:
-        """Return what is served of a model.
+    def get(self, model: str, *, version: str | None = None, label: str | None = None) -> Served:
+        """Return what is served of a model, at a label or of a version (a release's number).
 
         Raises:
             NotFound: it is not served here.
         """
-        served = self.current.get(model)
+        if model not in self.models:
+            message = f"model must be one of {', '.join(self.models)}; got {model[:80]!r}"
+            raise NotFound(message)
+        if version is not None:
+            return self._of_version(model, version)
+        served = self.current.get((model, label or self.labels[0]))
         if served is None:
-            message = f"model must be one of {', '.join(self.current)}; got {model[:80]!r}"
+            labels = ", ".join(item.label for item in self.of(model))
+            message = f"label of {model!r} must be one that is served: {labels}; got {str(label)[:80]!r}"
             raise NotFound(message)
         return served
 
+    def of(self, model: str) -> list[Served]:
+        """Return what is served of a model, in the order of the labels."""
+        found = (self.current.get((model, label)) for label in self.labels)
+        return [served for served in found if served is not None]
+
     def swap(self, served: Served) -> None:
         """Serve another release from the next request on; the old one goes with its last request."""
-        if served.release != self.current[served.model].release:
-            self.swaps[served.model] += 1
-        self.current[served.model] = served
+        before = self.current.get(served.place)
+        if before is not None and served.release != before.release:
+            self.swaps[served.place] += 1
+        self.current[served.place] = served
+
+    def _of_version(self, model: str, version: str) -> Served:
+        for served in self.of(model):
+            if version == str(served.release):
+                return served
+        releases = ", ".join(str(served.release) for served in self.of(model))
+        message = f"version of {model!r} must be a release that is served: {releases}; got {version[:80]!r}"
+        raise NotFound(message)
 
 
-def load(models: ModelRegistry, config: ServeConfig, record: LabelRecord) -> Served:
+def load(models: ModelRegistry, config: ServeConfig, label: str, record: LabelRecord) -> Served:
     """Load the release that a label's record points to, and warm it up with a golden row.
 
     Raises:
@@ -86,7 +122,7 @@ def load(models: ModelRegistry, config: ServeConfig, record: LabelRecord) -> Ser
     release = models.release(record.release)
     predictor = Predictor.load(models, release, threads=config.threads, scratch=config.scratch)
     renderer = Renderer(models.name, predictor, max_age_s=config.max_age_s)
-    served = Served(model=models.name, record=record, predictor=predictor, renderer=renderer)
+    served = Served(model=models.name, label=label, record=record, predictor=predictor, renderer=renderer)
     warm_up(served)
     return served
 
@@ -108,11 +144,24 @@ def warm_up(served: Served) -> Source:
     return answer.source
 
 
-def load_labelled(models: ModelRegistry, config: ServeConfig) -> Served:
-    """Load what the configured label of a model points to.
+def load_labelled(models: ModelRegistry, config: ServeConfig) -> list[Served]:
+    """Load what the configured labels of a model point to: the first must have a record, the others may come later.
 
     Raises:
-        NotFound: the label has no record.
+        NotFound: the first label has no record.
         BadArtifact: as ``load``.
     """
-    return load(models, config, models.head(config.label))
+    loaded: list[Served] = []
+    for label in config.labels:
+        record = models.head(label) if not loaded else models.label(label).head()
+        if record is not None:
+            loaded.append(shared(loaded, label, record) or load(models, config, label, record))
+    return loaded
+
+
+def shared(loaded: Sequence[Served], label: str, record: LabelRecord) -> Served | None:
+    """Return what another label has loaded of the same release, or None."""
+    for served in loaded:
+        if served.release == record.release:
+            return replace(served, label=label, record=record)
+    return None

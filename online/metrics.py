@@ -120,7 +120,7 @@ class ServerCollector(Collector):
                 rows[model, source] = rows.get((model, source), 0) + sum(counts[:-1])
         hits = CounterMetricFamily("foretable_table_hits", "Rows the table answered.", labels=["model"])
         misses = CounterMetricFamily("foretable_table_misses", "Rows the model answered.", labels=["model"])
-        for model in self._holder.current:
+        for model in self._holder.models:
             hits.add_metric([model], rows.get((model, Source.TABLE.text), 0))
             misses.add_metric([model], rows.get((model, Source.MODEL.text), 0))
         yield hits
@@ -128,33 +128,40 @@ class ServerCollector(Collector):
 
     def _releases(self) -> Iterator[Metric]:
         holder = self._holder
+        labels = ["model", "label"]
         corrupt = GaugeMetricFamily(
-            "foretable_table_corrupt_blocks", "Blocks of the served table found corrupt.", labels=["model"]
+            "foretable_table_corrupt_blocks", "Blocks of the served table found corrupt.", labels=labels
         )
-        release = GaugeMetricFamily("foretable_release", "Number of the release served.", labels=["model"])
+        release = GaugeMetricFamily("foretable_release", "Number of the release served.", labels=labels)
         age = GaugeMetricFamily(
-            "foretable_release_age_seconds", "Seconds since the release served was made.", labels=["model"]
+            "foretable_release_age_seconds", "Seconds since the release served was made.", labels=labels
         )
-        follow = GaugeMetricFamily(
-            "foretable_label_failing", "1 where the label's record or its release cannot be read.", labels=["model"]
+        for place, served in holder.current.copy().items():
+            predictor = served.predictor
+            corrupt.add_metric(place, predictor.table.corrupt_blocks if predictor.table else 0)
+            release.add_metric(place, served.release)
+            age.add_metric(place, time.time() - datetime.fromisoformat(predictor.release.time).timestamp())
+        yield from (corrupt, release, age)
+        yield from self._following(labels)
+
+    def _following(self, labels: list[str]) -> Iterator[Metric]:
+        holder = self._holder
+        failing = GaugeMetricFamily(
+            "foretable_label_failing", "1 where the label's record or its release cannot be read.", labels=labels
         )
         checked = GaugeMetricFamily(
-            "foretable_label_checked_seconds", "Seconds since the label was last followed.", labels=["model"]
+            "foretable_label_checked_seconds", "Seconds since the label was last followed.", labels=labels
         )
-        swaps = CounterMetricFamily("foretable_release_swaps", "Release changes since the start.", labels=["model"])
+        swaps = CounterMetricFamily("foretable_release_swaps", "Release changes since the start.", labels=labels)
         failures = CounterMetricFamily(
-            "foretable_load_failures", "Label records and releases that could not be read.", labels=["model"]
+            "foretable_load_failures", "Label records and releases that could not be read.", labels=labels
         )
-        for model, served in holder.current.items():
-            predictor = served.predictor
-            corrupt.add_metric([model], predictor.table.corrupt_blocks if predictor.table else 0)
-            release.add_metric([model], served.release)
-            age.add_metric([model], time.time() - datetime.fromisoformat(predictor.release.time).timestamp())
-            follow.add_metric([model], model in holder.problems)
-            checked.add_metric([model], time.monotonic() - holder.checked[model])
-            swaps.add_metric([model], holder.swaps[model])
-            failures.add_metric([model], holder.failures[model])
-        yield from (corrupt, release, age, follow, checked, swaps, failures)
+        for place in holder.checked:
+            failing.add_metric(place, place in holder.problems)
+            checked.add_metric(place, time.monotonic() - holder.checked[place])
+            swaps.add_metric(place, holder.swaps[place])
+            failures.add_metric(place, holder.failures[place])
+        yield from (failing, checked, swaps, failures)
 
 
 def exposition(metrics: Metrics, holder: Holder) -> bytes:

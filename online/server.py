@@ -92,7 +92,11 @@ def _load(config: ServeConfig, port: int, outcome: Any, supervisor: int) -> Call
         print(f"error: {error}", file=sys.stderr, flush=True)
         outcome.value = error.exit_code
         raise SystemExit(error.exit_code) from None
-    releases = ", ".join(f"{model} release {served.release}" for model, served in holder.current.items())
+    first = config.labels[0]
+    releases = ", ".join(
+        f"{model} release {served.release}" + (f" at {label}" if label != first else "")
+        for (model, label), served in holder.current.items()
+    )
     url = f"http://{f'[{config.host}]' if ':' in config.host else config.host}:{port}"
     watch = partial(_watch, config.host, port, f"serving {releases} on {url}", supervisor)
     threading.Thread(target=watch, name="watch", daemon=True).start()
@@ -121,15 +125,18 @@ def _holder(config: ServeConfig) -> Holder:
     if not models:
         message = f"registry {registry.url} must have a model; got none. Train and publish one first"
         raise BadSettings(message)
-    return Holder([load_labelled(registry.model(model), config) for model in models])
+    return Holder(
+        [served for model in models for served in load_labelled(registry.model(model), config)], config.labels
+    )
 
 
 def _check(config: ServeConfig) -> int:
     """Load everything, score one row of each model, and say so."""
     from online.holder import warm_up
 
-    for model, served in _holder(config).current.items():
-        print(f"checked {model} release {served.release}: a golden row is answered by the {warm_up(served).text}")
+    for (model, label), served in _holder(config).current.items():
+        source = warm_up(served).text
+        print(f"checked {model} release {served.release} (label {label}): a golden row is answered by the {source}")
     return 0
 
 

@@ -183,7 +183,7 @@ def test_release_changes_while_requests_run(registry: Path, tmp_path: Path) -> N
         clients = [threading.Thread(target=ask, args=(row,)) for row in (ROW, MISS, ROW)]
         for client in clients:
             client.start()
-        release = 'foretable_release{model="synthetic"}'
+        release = 'foretable_release{label="production",model="synthetic"}'
         publish_synthetic(str(registry), "uint8")
         running.wait_for_metric(release, 2)
         label = Registry(str(registry)).model(FINITE_NAME).label()
@@ -192,7 +192,7 @@ def test_release_changes_while_requests_run(registry: Path, tmp_path: Path) -> N
         stop.set()
         for client in clients:
             client.join()
-        assert running.metric('foretable_release_swaps_total{model="synthetic"}') == 2
+        assert running.metric('foretable_release_swaps_total{label="production",model="synthetic"}') == 2
     assert failures == []
     # Each release gives one answer a row: float32 and uint8 tell them apart.
     assert len(seen) == 4
@@ -204,8 +204,8 @@ def test_broken_release_is_refused_and_reported(registry: Path, tmp_path: Path) 
         before = running.request(query(ROW))
         label = Registry(str(registry)).model(FINITE_NAME).label()
         label.move(7, after=label.head(), reason="a release that is not there")
-        running.wait_for_metric('foretable_label_failing{model="synthetic"}', 1)
-        assert running.metric('foretable_load_failures_total{model="synthetic"}') >= 1
+        running.wait_for_metric('foretable_label_failing{label="production",model="synthetic"}', 1)
+        assert running.metric('foretable_load_failures_total{label="production",model="synthetic"}') >= 1
         assert "release 1 stays: release of 'synthetic' must be one of 1; got 7" in running.log
         assert running.request(query(ROW))[0] == before[0] == 200
         assert b'"problem"' in running.request("/readyz")[2]
@@ -221,7 +221,7 @@ def test_corrupt_block_is_answered_by_the_model_and_counted(registry: Path, tmp_
     with ServerProcess(registry, logs=tmp_path / "log") as running:
         answer = json.loads(running.request(query(row))[2])
         assert answer["source"] == "model"
-        assert running.metric('foretable_table_corrupt_blocks{model="synthetic"}') == 1
+        assert running.metric('foretable_table_corrupt_blocks{label="production",model="synthetic"}') == 1
         assert "is corrupt; its 5461 rows are not answered from it" in running.log
         assert json.loads(running.request(query({**row, "city": "city 23"}))[2])["source"] == "table"
 
@@ -269,8 +269,8 @@ def test_check_scores_a_row_of_every_model(published: Path) -> None:
     done = run("--registry", str(published), "--check")
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [
-        "checked numbers release 1: a golden row is answered by the model",
-        "checked synthetic release 1: a golden row is answered by the table",
+        "checked numbers release 1 (label production): a golden row is answered by the model",
+        "checked synthetic release 1 (label production): a golden row is answered by the table",
     ]
 
 

@@ -29,7 +29,9 @@ def load_both(registry: Path, **settings: Any) -> tuple[ServeConfig, Holder]:
     config = ServeConfig(registry=str(registry), models=(FINITE_NAME, NUMBERS_NAME), threads=1)
     config = dataclasses.replace(config, **settings)
     models = Registry(config.registry)
-    return config, Holder([load_labelled(models.model(name), config) for name in config.models])
+    return config, Holder(
+        [served for name in config.models for served in load_labelled(models.model(name), config)], config.labels
+    )
 
 
 class ServerProcess:

@@ -115,8 +115,14 @@ def test_metadata_describes_inputs_and_outputs(client: Client) -> None:
     [
         ("/v1/models/nobody:predict", "model must be one of synthetic, numbers; got 'nobody'"),
         ("/v1/models/..%2F..%2Fetc:predict", "does not exist"),
-        (f"/v1/models/{FINITE_NAME}/versions/7:predict", "version of 'synthetic' must be 1, .* got '7'"),
-        (f"/v1/models/{FINITE_NAME}/labels/canary", "label of 'synthetic' must be 'production', .* got 'canary'"),
+        (
+            f"/v1/models/{FINITE_NAME}/versions/7:predict",
+            "version of 'synthetic' must be a release that is served: 1; got '7'",
+        ),
+        (
+            f"/v1/models/{FINITE_NAME}/labels/canary",
+            "label of 'synthetic' must be one that is served: production; got 'canary'",
+        ),
         (f"/v1/models/{FINITE_NAME}:classify", "does not exist"),
         ("/nowhere", "does not exist"),
     ],
@@ -242,7 +248,7 @@ def test_whose_fault_decides_the_code(
 
 def test_probes(client: Client) -> None:
     assert client.get("/livez").json == {"live": True}
-    assert described(client, "/readyz")["models"][FINITE_NAME] == {"release": 1}
+    assert described(client, "/readyz")["models"][FINITE_NAME] == {"production": {"release": 1}}
 
 
 def test_page_offers_every_feature(client: Client) -> None:
@@ -276,9 +282,9 @@ def test_metrics_count_by_model_source_and_code(client: Client) -> None:
     assert metric(client, 'foretable_table_misses_total{model="synthetic"}') == 2
     count = 'foretable_request_seconds_count{method="GET",model="synthetic",source="table"}'
     assert metric(client, count) == 2
-    assert metric(client, 'foretable_release{model="synthetic"}') == 1
-    assert metric(client, 'foretable_table_corrupt_blocks{model="synthetic"}') == 0
-    assert metric(client, 'foretable_release_age_seconds{model="synthetic"}') >= 0
+    assert metric(client, 'foretable_release{label="production",model="synthetic"}') == 1
+    assert metric(client, 'foretable_table_corrupt_blocks{label="production",model="synthetic"}') == 0
+    assert metric(client, 'foretable_release_age_seconds{label="production",model="synthetic"}') >= 0
     assert "evil" not in client.get("/metrics").text
 
 

@@ -9,9 +9,9 @@ from online.config import ServeConfig, parse_config
 
 
 def test_command_line_wins_over_environment_over_default() -> None:
-    environment = {"FORETABLE_PORT": "9000", "FORETABLE_LABEL": "canary", "FORETABLE_REGISTRY": "/models", "HOME": "/"}
+    environment = {"FORETABLE_PORT": "9000", "FORETABLE_LABELS": "canary", "FORETABLE_REGISTRY": "/models", "HOME": "/"}
     config, check = parse_config(["--port", "9001"], environment)
-    assert config == ServeConfig(registry="/models", port=9001, label="canary")
+    assert config == ServeConfig(registry="/models", port=9001, labels=("canary",))
     assert not check
 
 
@@ -19,7 +19,7 @@ def test_every_setting_is_read_from_both_places() -> None:
     texts = {
         "registry": "memory://r",
         "models": "a,b",
-        "label": "canary",
+        "labels": "canary,production",
         "host": "::1",
         "port": "0",
         "threads": "3",
@@ -34,7 +34,7 @@ def test_every_setting_is_read_from_both_places() -> None:
     wanted = ServeConfig(
         registry="memory://r",
         models=("a", "b"),
-        label="canary",
+        labels=("canary", "production"),
         host="::1",
         port=0,
         threads=3,

@@ -67,6 +67,8 @@ def test_any_query(served: tuple[ServeConfig, Holder], row: dict[str, object], t
         {"REQUEST_METHOD": "HEAD"},
         {"REQUEST_METHOD": "PUT"},
         {"PATH_INFO": f"/v1/models/{FINITE_NAME}/versions/1:predict"},
+        {"PATH_INFO": f"/v1/models/{FINITE_NAME}/labels/production:predict"},
+        {"PATH_INFO": f"/v1/models/{FINITE_NAME}/labels/canary:predict"},
         {"PATH_INFO": f"{PATH}/"},
         {"HTTP_IF_NONE_MATCH": "*"},
         {"HTTP_IF_NONE_MATCH": '"other"'},

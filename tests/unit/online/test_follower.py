@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import BadArtifact
+from engine.errors import BadArtifact, NotFound
 from engine.manifest import seal
 from engine.registry import ModelRegistry, Registry
 from online.follower import Follower
@@ -20,10 +20,10 @@ from tests.support.synthetic import FINITE_NAME, publish_synthetic
 class Stage:
     """A server's holder and follower over a registry of one's own, polled by hand."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *labels: str) -> None:
         self.root = root
         # Another try at every poll: the next one is due at once.
-        config, self.holder = load_both(root, poll_s=1e-9)
+        config, self.holder = load_both(root, poll_s=1e-9, labels=labels or ("production",))
         self.follower = Follower(self.holder, config)
 
     @property
@@ -34,8 +34,8 @@ class Stage:
     def release(self) -> int:
         return self.holder.get(FINITE_NAME).release
 
-    def move(self, release: int) -> None:
-        label = self.models.label()
+    def move(self, release: int, name: str = "production") -> None:
+        label = self.models.label(name)
         label.move(release, after=label.head(), reason="test")
 
     def file(self, path: str) -> Path:
@@ -47,8 +47,11 @@ def stage(registry: Path) -> Stage:
     return Stage(registry)
 
 
+PLACE = (FINITE_NAME, "production")
+
+
 def counts(holder: Holder) -> tuple[int, int, bool]:
-    return holder.swaps[FINITE_NAME], holder.failures[FINITE_NAME], FINITE_NAME in holder.problems
+    return holder.swaps[PLACE], holder.failures[PLACE], PLACE in holder.problems
 
 
 def test_follows_the_label_there_and_back(stage: Stage) -> None:
@@ -60,6 +63,30 @@ def test_follows_the_label_there_and_back(stage: Stage) -> None:
     stage.move(1)
     stage.follower.poll()
     assert (stage.release, counts(stage.holder)) == (1, (2, 0, False))
+
+
+def test_follows_several_labels_one_of_which_comes_later(registry: Path) -> None:
+    stage = Stage(registry, "production", "canary")
+    holder, get = stage.holder, stage.holder.get
+    with pytest.raises(NotFound, match="label of 'synthetic' must be one that is served: production; got 'canary'"):
+        get(FINITE_NAME, label="canary")
+    stage.move(1, "canary")
+    stage.follower.poll()
+    assert get(FINITE_NAME, label="canary").predictor is get(FINITE_NAME).predictor  # one copy in memory
+    publish_synthetic(str(stage.root), "uint8")
+    stage.move(2, "canary")
+    stage.move(1)
+    stage.follower.poll()
+    assert (get(FINITE_NAME).release, get(FINITE_NAME, label="canary").release) == (1, 2)
+    assert get(FINITE_NAME, version="2").label == "canary"
+    with pytest.raises(NotFound, match="version of 'synthetic' must be a release that is served: 1, 2; got '3'"):
+        get(FINITE_NAME, version="3")
+    assert (holder.swaps[FINITE_NAME, "canary"], holder.swaps[FINITE_NAME, "production"]) == (1, 0)
+
+
+def test_first_label_must_be_there_at_the_start(registry: Path) -> None:
+    with pytest.raises(NotFound, match="canary"):
+        Stage(registry, "canary", "production")
 
 
 def test_old_release_is_freed(stage: Stage) -> None:
@@ -78,7 +105,7 @@ def test_release_with_a_flipped_byte_is_refused(stage: Stage, caplog: pytest.Log
     for _ in range(2):
         stage.follower.poll()
     assert (stage.release, counts(stage.holder)) == (1, (0, 2, True))
-    assert "model.float32.tflite: must be" in stage.holder.problems[FINITE_NAME]
+    assert "model.float32.tflite: must be" in stage.holder.problems[PLACE]
     errors = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert len(errors) == 1  # once, not at every poll
     model.write_bytes(good)
@@ -137,4 +164,4 @@ def test_broken_release_is_not_loaded_at_every_poll(registry: Path, monkeypatch:
     for _ in range(3):
         follower.poll()
     assert len(loads) == 1
-    assert FINITE_NAME in holder.problems  # waiting is not success
+    assert PLACE in holder.problems  # waiting is not success

@@ -1,0 +1,51 @@
+"""What a client is told of an error: a status and ``{"error": …}``."""
+
+from __future__ import annotations
+
+import logging
+
+from flask import Response, request
+from werkzeug.exceptions import HTTPException
+
+from engine.errors import BadSettings, ForetableError, InvalidInput, NotFound, Unavailable
+from online.body import UnsupportedBody
+from online.predict_body import TooManyRows
+from online.responses import JSON, NO_STORE, Headers, to_json
+
+_log = logging.getLogger(__name__)
+# The first class that fits decides.
+_CODES: dict[type[ForetableError], int] = {
+    UnsupportedBody: 415,
+    TooManyRows: 413,
+    InvalidInput: 400,
+    NotFound: 404,
+    Unavailable: 503,
+}
+_HTTP_TEXTS = {
+    404: "path must be /v1/models/NAME:predict or another of the documented ones; got one that does not exist",
+    413: "the body must be smaller; got more bytes than --max-body-bytes allows. Send several requests",
+}
+
+
+def failure(error: Exception) -> Response:
+    """Turn any error into a response; log the ones that are not the client's."""
+    code, message = _told(error)
+    headers: Headers = [JSON, NO_STORE]
+    if code == 503:
+        headers.append(("Retry-After", "1"))
+    if isinstance(error, HTTPException):
+        headers += [(name, value) for name, value in error.get_headers() if name == "Allow"]
+    return Response(to_json({"error": message}), code, headers)
+
+
+def _told(error: Exception) -> tuple[int, str]:
+    """Return the status code, and what the client is told."""
+    if isinstance(error, HTTPException):
+        code = error.code or 500
+        return code, _HTTP_TEXTS.get(code) or f"{error.name}: {error.description}"
+    for kind, code in _CODES.items():
+        if isinstance(error, kind):
+            return code, str(error)
+    _log.error("%s %s", request.method, request.path, exc_info=error)
+    told = str(error) if isinstance(error, ForetableError) and not isinstance(error, BadSettings) else ""
+    return 500, told or "internal error; see the server's log"
