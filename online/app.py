@@ -1,4 +1,4 @@
-"""The Flask application: the views of every protocol, what is done for each request, and the fast path in front."""
+"""The Flask application: the views of every protocol, and what is done for each request."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from flask import Flask, Response, g, request
 from werkzeug.routing import BaseConverter
 
 from online.config import ServeConfig
+from online.exchange import KEY, exchange_headers
 from online.failure import failure
-from online.fast_path import FastPath
+from online.front import Front
 from online.holder import Holder
 from online.metrics import Metrics
+from online.request_log import RequestLog
 from online.serving import Serving
+from online.token import Tokens
 from online.views import operations, single_row, tensorflow_serving
 
 # What may become the value of a label: anybody can send a method of his own.
@@ -25,28 +28,33 @@ class _Part(BaseConverter):
     regex = "[^/:]+"
 
 
-def create_app(holder: Holder, config: ServeConfig, metrics: Metrics | None = None) -> Flask:
-    """Return the application over what a holder holds, the fast path in front of it where the settings say so."""
+def create_app(
+    holder: Holder, config: ServeConfig, *, metrics: Metrics | None = None, tokens: Tokens | None = None
+) -> Flask:
+    """Return the application over what a holder holds, with the front before it."""
     app = Flask(__name__, static_folder=None)
     app.url_map.converters["part"] = _Part
     serving = Serving(holder=holder, config=config, metrics=metrics or Metrics())
     for views in (single_row, tensorflow_serving, operations):
         views.mount(app, serving)
-    app.before_request(_begin)
+    log = RequestLog(config.log_requests)
 
-    def count(response: Response) -> Response:
+    def end(response: Response) -> Response:
         method = request.method if request.method in _METHODS else "other"
         key = g.model, method, g.source, response.status_code
-        serving.metrics.observe(key, perf_counter() - g.started)
+        identifier, seconds = g.exchange.request_id, perf_counter() - g.exchange.started
+        response.headers.extend(exchange_headers(identifier, seconds))
+        serving.metrics.observe(key, seconds)
+        log.write(request.environ, key, identifier, seconds)
         return response
 
-    app.after_request(count)
+    app.before_request(_begin)
+    app.after_request(end)
     app.register_error_handler(Exception, failure)
-    if config.fast_path:
-        app.wsgi_app = FastPath(app.wsgi_app, holder, serving.metrics)  # type: ignore[method-assign]
+    app.wsgi_app = Front(app.wsgi_app, serving, tokens, log)  # type: ignore[method-assign]
     return app
 
 
 def _begin() -> None:
-    """Start the clock. The counts begin without a model: only known names may become labels."""
-    g.started, g.model, g.source = perf_counter(), "", ""
+    """Take the exchange over. The counts begin without a model: only known names may become labels."""
+    g.exchange, g.model, g.source = request.environ[KEY], "", ""

@@ -11,6 +11,9 @@ from typing import Any, NoReturn
 
 from engine.errors import BadSettings
 
+FORMATS = ("text", "json")
+REQUEST_LOGS = ("none", "errors", "all")
+
 PREFIX = "FORETABLE_"
 
 
@@ -34,6 +37,16 @@ def _flag(text: str) -> bool:
         message = "true or false"
         raise ValueError(message)
     return text == "true"
+
+
+def _one_of(*choices: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in choices:
+            message = f"one of {', '.join(choices)}"
+            raise ValueError(message)
+        return text
+
+    return parse
 
 
 def _integer(low: int, high: int) -> Callable[[str], int]:
@@ -83,7 +96,29 @@ class ServeConfig:
     max_rows: int = _setting("most rows in one request", _integer(1, 1 << 30), default=100_000)
     # How long a cache may show the old answer after a release change or a rollback.
     max_age_s: int = _setting("max-age of cached answers", _integer(0, 31_536_000), default=60)
+    max_concurrent: int = _setting(
+        "requests under way at once beyond table lookups; one more is told to come back", _integer(1, 1024), default=16
+    )
+    token_file: str | None = _setting("file of bearer tokens, one a line: requests must carry one", _text, default=None)
+    tls_cert: str | None = _setting("PEM file of the certificate chain; HTTPS with --tls-key", _text, default=None)
+    tls_key: str | None = _setting("PEM file of the certificate's key", _text, default=None)
+    log_format: str = _setting("how the log is written: text or json", _one_of(*FORMATS), default="text")
+    log_requests: str = _setting(
+        "which requests are logged: none, errors (400 and up) or all", _one_of(*REQUEST_LOGS), default="none"
+    )
     fast_path: bool = _setting("answer lookups in front of Flask: true or false", _flag, default=True)
+
+    def __post_init__(self) -> None:
+        """Check what no field can know alone."""
+        if (self.tls_cert is None) != (self.tls_key is None):
+            message = "--tls-cert and --tls-key must be given together; got one of them"
+            raise BadSettings(message)
+
+    @property
+    def url(self) -> str:
+        """Where clients find the server."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http{'s' if self.tls_cert else ''}://{host}:{self.port}"
 
     def described(self) -> str:
         """Return all settings on one line, without credentials in the registry's URL."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from flask import Response, request
+from flask import Response, g, request
 from werkzeug.exceptions import HTTPException
 
 from engine.errors import BadSettings, ForetableError, InvalidInput, NotFound, Unavailable
@@ -46,6 +46,9 @@ def _told(error: Exception) -> tuple[int, str]:
     for kind, code in _CODES.items():
         if isinstance(error, kind):
             return code, str(error)
-    _log.error("%s %s", request.method, request.path, exc_info=error)
+    fields = {"request_id": g.exchange.request_id}
+    _log.error(
+        "%s %s (request %s)", request.method, request.path, *fields.values(), exc_info=error, extra={"fields": fields}
+    )
     told = str(error) if isinstance(error, ForetableError) and not isinstance(error, BadSettings) else ""
     return 500, told or "internal error; see the server's log"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable, Sequence
 
 from engine.errors import ForetableError
 from engine.registry import Registry
@@ -22,9 +23,10 @@ class Follower:
     A record or release that cannot be read changes nothing that is served: it is logged, counted, and tried again.
     """
 
-    def __init__(self, holder: Holder, config: ServeConfig) -> None:
-        """Prepare; ``start`` begins."""
+    def __init__(self, holder: Holder, config: ServeConfig, beside: Sequence[Callable[[], object]] = ()) -> None:
+        """Prepare; ``start`` begins. At every poll, what is in ``beside`` is called too."""
         self._holder, self._config = holder, config
+        self._beside = beside
         self._registry = Registry(config.registry)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
@@ -52,6 +54,8 @@ class Follower:
     def _run(self) -> None:
         while not self._stop.wait(self._config.poll_s):
             self.poll()
+            for call in self._beside:
+                call()
 
     def _follow(self, place: Place) -> None:
         holder, (model, label) = self._holder, place

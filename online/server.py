@@ -11,31 +11,37 @@ import multiprocessing
 import os
 import signal
 import socket
+import ssl
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from importlib.abc import MetaPathFinder
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import BadSettings, ForetableError, Unavailable
 from online.config import ServeConfig, parse_config
+from online.logs import start_logging
 
 if TYPE_CHECKING:
     from online.holder import Holder
 
 _log = logging.getLogger(__name__)
 _BUG = 70
-# Python threads that answer requests. More than the interpreters, so that lookups pass while the model works; not many
-# more, since they share one GIL.
-_SPARE_THREADS = 3
+# Python threads beyond those that --max-concurrent requests can hold: lookups pass on them, and what is refused, while
+# the others wait for models and bodies. More of them only contend for the GIL.
+_SPARE_THREADS = 4
+# Request line and headers together; granian refuses what is longer. Its default is 400 KiB a connection.
+_HEADERS_BYTES = 64 << 10
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Serve until SIGTERM; return the exit code."""
     try:
         config, check = parse_config(sys.argv[1:] if argv is None else argv, os.environ)
-        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+        start_logging(config.log_format)
         _log.info("settings: %s", config.described())
         return _check(config) if check else serve(config)
     except ForetableError as error:
@@ -48,35 +54,40 @@ def serve(config: ServeConfig) -> int:
 
     Raises:
         Unavailable: the port is taken.
-        BadSettings: the address cannot be bound.
+        BadSettings: the address cannot be bound, or the certificate is none.
     """
+    _check_certificate(config)
     from granian import Granian
     from granian.constants import Interfaces
+    from granian.http import HTTP1Settings
     from granian.log import LogLevels
 
-    port = _free_port(config)
+    config = replace(config, port=_free_port(config))
     # 70 until a load fails with a code of its own: a worker that dies for any other reason is a bug.
     outcome = multiprocessing.RawValue("i", _BUG)
     server = Granian(
         "online.app",
         address=config.host,
-        port=port,
+        port=config.port,
         interface=Interfaces.WSGI,
-        blocking_threads=config.threads + _SPARE_THREADS,
+        blocking_threads=config.max_concurrent + _SPARE_THREADS,
         workers_kill_timeout=config.drain_s,
         log_level=LogLevels.warning,
         log_dictconfig=_GRANIAN_LOG,
         websockets=False,
+        http1_settings=HTTP1Settings(max_buffer_size=_HEADERS_BYTES),
+        ssl_cert=Path(config.tls_cert) if config.tls_cert else None,
+        ssl_key=Path(config.tls_key) if config.tls_key else None,
     )
     try:
-        server.serve(target_loader=partial(_load, config, port, outcome, os.getpid()), wrap_loader=False)
+        server.serve(target_loader=partial(_load, config, outcome, os.getpid()), wrap_loader=False)
     except SystemExit:
         # Ctrl-C reaches the worker first: it drained, and ended before this process told it to.
         return 0 if server.interrupt_signal else int(outcome.value)
     return 0
 
 
-def _load(config: ServeConfig, port: int, outcome: Any, supervisor: int) -> Callable[..., Any]:  # ctypes
+def _load(config: ServeConfig, outcome: Any, supervisor: int) -> Callable[..., Any]:  # ctypes
     """Load everything in the worker; return the application."""
     for number in (signal.SIGTERM, signal.SIGINT):  # granian handles them once it listens; until then just end
         signal.signal(number, signal.SIG_DFL)
@@ -84,10 +95,12 @@ def _load(config: ServeConfig, port: int, outcome: Any, supervisor: int) -> Call
     try:
         from online.app import create_app
         from online.follower import Follower
+        from online.token import Tokens
 
+        tokens = Tokens(config.token_file) if config.token_file else None
         holder = _holder(config)
-        app = create_app(holder, config)
-        Follower(holder, config).start()
+        app = create_app(holder, config, tokens=tokens)
+        Follower(holder, config, beside=[tokens.refresh] if tokens else []).start()
     except ForetableError as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
         outcome.value = error.exit_code
@@ -97,8 +110,7 @@ def _load(config: ServeConfig, port: int, outcome: Any, supervisor: int) -> Call
         f"{model} release {served.release}" + (f" at {label}" if label != first else "")
         for (model, label), served in holder.current.items()
     )
-    url = f"http://{f'[{config.host}]' if ':' in config.host else config.host}:{port}"
-    watch = partial(_watch, config.host, port, f"serving {releases} on {url}", supervisor)
+    watch = partial(_watch, config, f"serving {releases} on {config.url}", supervisor)
     threading.Thread(target=watch, name="watch", daemon=True).start()
     return app
 
@@ -140,10 +152,10 @@ def _check(config: ServeConfig) -> int:
     return 0
 
 
-def _watch(host: str, port: int, announcement: str, supervisor: int) -> None:
+def _watch(config: ServeConfig, announcement: str, supervisor: int) -> None:
     """Announce once the server answers; end this worker when its supervisor is gone."""
     pause = threading.Event()
-    while not _answers(host, port):
+    while not _answers(config):
         pause.wait(0.005)
     print(announcement, flush=True)
     while os.getppid() == supervisor:
@@ -151,13 +163,35 @@ def _watch(host: str, port: int, announcement: str, supervisor: int) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _answers(host: str, port: int) -> bool:
+def _answers(config: ServeConfig) -> bool:
+    request = b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
     try:
-        with socket.create_connection((host, port), timeout=1) as connection:
-            connection.sendall(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        with (
+            socket.create_connection((config.host, config.port), timeout=1) as plain,
+            _wrapped(plain, config) as connection,
+        ):
+            connection.sendall(request)
             return connection.recv(12) == b"HTTP/1.1 200"
     except OSError:
         return False
+
+
+def _wrapped(plain: socket.socket, config: ServeConfig) -> socket.socket:
+    """Speak TLS where the server does; it is this very process, so its name does not matter."""
+    if not config.tls_cert:
+        return plain
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context.wrap_socket(plain)
+
+
+def _check_certificate(config: ServeConfig) -> None:
+    if config.tls_cert and config.tls_key:
+        try:
+            ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(config.tls_cert, config.tls_key)
+        except (OSError, ssl.SSLError) as error:
+            message = f"--tls-cert and --tls-key must be PEM files of one key pair, readable: {error}"
+            raise BadSettings(message) from error
 
 
 def _free_port(config: ServeConfig) -> int:

@@ -9,6 +9,7 @@ import re
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -94,7 +95,7 @@ def test_answers_by_every_way(server: ServerProcess) -> None:
 
 def test_fast_path_changes_no_byte(server: ServerProcess, published: Path, tmp_path: Path) -> None:
     requests = [
-        f"GET {path} HTTP/1.1\r\nHost: x\r\n{extra}Connection: close\r\n\r\n".encode()
+        f"GET {path} HTTP/1.1\r\nHost: x\r\nX-Request-Id: r1\r\n{extra}Connection: close\r\n\r\n".encode()
         for path in (
             query(ROW),
             query(MISS),
@@ -107,7 +108,7 @@ def test_fast_path_changes_no_byte(server: ServerProcess, published: Path, tmp_p
 
     def replies(running: ServerProcess) -> list[list[bytes]]:
         found = [raw(running, request).split(b"\r\n") for request in requests]
-        return [[line for line in lines if not line.startswith(b"date: ")] for lines in found]
+        return [[line for line in lines if not line.startswith((b"date: ", b"server-timing: "))] for lines in found]
 
     with ServerProcess(published, logs=tmp_path / "log", FORETABLE_FAST_PATH="false") as slow:
         assert replies(slow) == replies(server)
@@ -257,6 +258,49 @@ def test_worker_that_dies_ends_the_program(published: Path, tmp_path: Path) -> N
     with ServerProcess(published, logs=tmp_path / "log") as running:
         os.kill(running.worker(), signal.SIGKILL)
         assert running.process.wait(timeout=30) == 70
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A certificate of 127.0.0.1 that signs itself, and its key."""
+    folder = tmp_path_factory.mktemp("tls")
+    chain, key = folder / "chain.pem", folder / "key.pem"
+    subject = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    new = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
+    subprocess.run([*new, "-keyout", str(key), "-out", str(chain), *subject], check=True, capture_output=True)
+    return chain, key
+
+
+def test_https_with_a_token_and_a_log_for_machines(
+    published: Path, certificate: tuple[Path, Path], tmp_path: Path
+) -> None:
+    chain, key = certificate
+    tokens = tmp_path / "tokens"
+    tokens.write_text("a-token-of-the-test\n")
+    options = ["--tls-cert", str(chain), "--tls-key", str(key), "--token-file", str(tokens)]
+    options += ["--log-format", "json", "--log-requests", "all"]
+    with ServerProcess(published, *options, logs=tmp_path / "log") as running:
+        assert f"on https://127.0.0.1:{running.port}" in running.announcement
+
+        def get(path: str, **headers: str) -> int:
+            context = ssl.create_default_context(cafile=str(chain))
+            with closing(http.client.HTTPSConnection("127.0.0.1", running.port, context=context)) as connection:
+                connection.request("GET", path, headers=headers)
+                return connection.getresponse().status
+
+        assert get("/readyz") == 200
+        assert get(query(ROW)) == 401
+        assert get(query(ROW), Authorization="Bearer a-token-of-the-test", **{"X-Request-Id": "mine"}) == 200
+        wait_until(lambda: "mine" in running.log, what="the request is logged", timeout_s=30)
+    lines = [json.loads(line) for line in running.log.splitlines() if '"request_id"' in line]
+    assert ("mine", 200, "table") in [(line["request_id"], line["code"], line["source"]) for line in lines]
+    assert 401 in [line["code"] for line in lines]
+
+
+def test_certificate_that_is_none(published: Path, certificate: tuple[Path, Path]) -> None:
+    chain, _ = certificate
+    done = run("--registry", str(published), "--port", "0", "--tls-cert", str(chain), "--tls-key", str(chain))
+    assert (done.returncode, "must be PEM files of one key pair" in done.stderr) == (64, True)
 
 
 def run(*options: str) -> subprocess.CompletedProcess[str]:

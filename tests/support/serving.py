@@ -55,7 +55,7 @@ class ServerProcess:
             selector.register(self.process.stdout, selectors.EVENT_READ)
             ready = selector.select(timeout=60)
         self.announcement = self.process.stdout.readline().strip() if ready else ""
-        found = re.fullmatch(r"serving .+ on http://127\.0\.0\.1:([0-9]+)", self.announcement)
+        found = re.fullmatch(r"serving .+ on https?://127\.0\.0\.1:([0-9]+)", self.announcement)
         if not found:
             self.stop(signal.SIGKILL)
             raise AssertionError(self.announcement + self.log)

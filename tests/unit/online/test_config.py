@@ -29,6 +29,12 @@ def test_every_setting_is_read_from_both_places() -> None:
         "max_body_bytes": "10",
         "max_rows": "11",
         "max_age_s": "0",
+        "max_concurrent": "12",
+        "token_file": "tokens",
+        "tls_cert": "chain.pem",
+        "tls_key": "key.pem",
+        "log_format": "json",
+        "log_requests": "errors",
         "fast_path": "false",
     }
     wanted = ServeConfig(
@@ -44,6 +50,12 @@ def test_every_setting_is_read_from_both_places() -> None:
         max_body_bytes=10,
         max_rows=11,
         max_age_s=0,
+        max_concurrent=12,
+        token_file="tokens",
+        tls_cert="chain.pem",
+        tls_key="key.pem",
+        log_format="json",
+        log_requests="errors",
         fast_path=False,
     )
     assert set(texts) == {field.name for field in dataclasses.fields(ServeConfig)}
@@ -68,6 +80,8 @@ def test_every_setting_is_read_from_both_places() -> None:
         (["--registry", "r"], {"FORETABLE_THREADS": "many"}, "FORETABLE_THREADS must be an integer"),
         (["--registry", "r", "--prot", "1"], {}, "unrecognized arguments: --prot"),
         (["--registry", "r", "--reg", "1"], {}, "unrecognized arguments: --reg"),
+        (["--registry", "r", "--tls-key", "k"], {}, "--tls-cert and --tls-key must be given together"),
+        (["--registry", "r", "--log-format", "xml"], {}, "--log-format must be one of text, json; got 'xml'"),
     ],
 )
 def test_what_cannot_be_read_is_refused(argv: list[str], environment: dict[str, str], message: str) -> None:

@@ -1,0 +1,44 @@
+"""The log of requests."""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import Any
+
+from online.metrics import Key
+
+_log = logging.getLogger("online.requests")
+# W3C Trace Context: version, trace id, parent id, flags.
+_TRACE = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}.*")
+
+
+class RequestLog:
+    """Logs every request, those that end with 400 or more, or none."""
+
+    def __init__(self, choice: str) -> None:
+        """Choose which: ``none``, ``errors`` or ``all``."""
+        self._least_code = {"none": 1000, "errors": 400, "all": 0}[choice]
+
+    def write(self, environ: dict[str, Any], key: Key, identifier: str, seconds: float) -> None:
+        """Log one request: what was asked, what came of it, and the ids that join it to other logs.
+
+        The query is left out: it holds a row's values.
+        """
+        model, _, source, code = key
+        if code < self._least_code:
+            return
+        method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
+        fields = {
+            "request_id": identifier,
+            "client": environ.get("REMOTE_ADDR", ""),
+            "method": method,
+            "path": path,
+            "code": code,
+            "model": model,
+            "source": source,
+            "seconds": round(seconds, 6),
+        }
+        if trace := _TRACE.fullmatch(environ.get("HTTP_TRACEPARENT", "")):
+            fields["trace_id"] = trace[1]
+        _log.info("%s %s %d %.3f ms %s", method, path, code, seconds * 1e3, identifier, extra={"fields": fields})
