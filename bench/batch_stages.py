@@ -13,10 +13,10 @@ import pyarrow as pa
 
 from bench.batch_data import FEATURES, publish_net, write_rows
 from bench.net import MODEL
+from engine.answer_columns import answer_arrays, answer_schema
 from engine.registry import Registry
 from engine.storage import open_storage
 from jobs.digested import DigestedWriter
-from jobs.scoring.answer_columns import answer_arrays, answer_schema
 from jobs.scoring.format import FormatOptions, Wanted, open_format
 from jobs.scoring.row_groups import RowGroups
 from jobs.scoring.task import open_writer

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import pyarrow as pa
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
@@ -18,22 +17,19 @@ from pyspark.sql.pandas.types import to_arrow_type
 from pyspark.sql.types import ArrayType, FloatType, IntegerType, StringType, StructField, StructType
 
 from engine.answer import Answers
-from engine.errors import BadSettings, InvalidInput
+from engine.answer_columns import FAULT_FIELDS, answer_arrays, fault_array
+from engine.errors import BadSettings
 from engine.numeric_class import check_worker
 from engine.output import OutputSchema
 from engine.predictor import Predictor
 from engine.registry import Registry
-from jobs.scoring.answer_columns import answer_arrays
 from jobs.scoring.worker import worker_predictor
 from jobs.spark_runner import keep_archives
 
 # Spark's batches are of 10,000 rows. Answering a few at once spares what each call costs whatever its rows; more rows
 # only hold more memory, and from 65,536 on encoding would start threads beside Spark's own tasks.
 _GROUP_ROWS = 1 << 15
-# Every field may be null: below a row without a fault it is, and Arrow checks fields without regard to their struct.
-_FAULT_FIELDS = ("cause", "feature", "message")
-_FAULT = pa.struct([(name, pa.string()) for name in _FAULT_FIELDS])
-_SPARK_FAULT = StructType([StructField(name, StringType()) for name in _FAULT_FIELDS])
+_SPARK_FAULT = StructType([StructField(name, StringType()) for name in FAULT_FIELDS])
 
 
 def score(  # noqa: PLR0913 - the signature is the door
@@ -219,7 +215,7 @@ def _answer_fields(outputs: OutputSchema) -> list[StructField]:
 def _answer_columns(answers: Answers, predictor: Predictor) -> list[pa.Array]:
     """Return the new columns' values in the Arrow types that Spark's reader knows."""
     arrays = answer_arrays(answers, predictor.schema, predictor.release.number)
-    return [*map(_plain, arrays), _fault_column(answers.faults, len(answers.source))]
+    return [*map(_plain, arrays), fault_array(answers)]
 
 
 def _plain(array: pa.Array) -> pa.Array:
@@ -230,16 +226,6 @@ def _plain(array: pa.Array) -> pa.Array:
     if pa.types.is_fixed_size_list(kind):
         return array.cast(pa.list_(kind.value_type))
     return array
-
-
-def _fault_column(faults: dict[int, InvalidInput], rows: int) -> pa.Array:
-    """Return the faults, null where a row has none."""
-    if not faults:
-        return pa.nulls(rows, _FAULT)
-    told = [{"cause": error.cause, "feature": error.feature, "message": str(error)} for error in faults.values()]
-    places = np.full(rows, -1)
-    places[list(faults)] = np.arange(len(faults))
-    return pa.array(told, _FAULT).take(pa.array(places, mask=places < 0))
 
 
 def _groups(batches: Iterable[pa.RecordBatch]) -> Iterator[list[pa.RecordBatch]]:

@@ -10,13 +10,13 @@ from typing import Any
 
 import pyarrow as pa
 
+from engine.answer_columns import answer_schema
 from engine.bundle import Bundle
 from engine.errors import BadSettings, NotFound, Unavailable
 from engine.manifest import canonical_json, sha256
 from engine.registry import Registry
 from engine.release import Release
 from jobs.runner import FileRange
-from jobs.scoring.answer_columns import answer_schema
 from jobs.scoring.dataset import Dataset, InputFile, partition_values
 from jobs.scoring.format import Shape, guess_format, open_format
 from jobs.scoring.kept import kept_schema

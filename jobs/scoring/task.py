@@ -14,12 +14,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from engine.answer import Answers, Source
+from engine.answer_columns import answer_arrays, answer_schema
 from engine.encoded import Encoded
 from engine.errors import AlreadyExists, BadArtifact, InvalidInput, NotFound, Unavailable
 from engine.numeric_class import check_worker
 from engine.storage import Storage, open_storage
 from jobs.digested import DigestedWriter, digest_rest
-from jobs.scoring.answer_columns import answer_arrays, answer_schema
 from jobs.scoring.bad_rows import BadRowLimit
 from jobs.scoring.chunk import Chunk
 from jobs.scoring.dataset import Dataset, partition_values

@@ -4,8 +4,8 @@ import numpy as np
 import pyarrow as pa
 
 from engine.answer import Answers, Source
+from engine.answer_columns import answer_arrays, answer_schema
 from engine.errors import InvalidInput
-from jobs.scoring.answer_columns import answer_arrays, answer_schema
 from tests.support.synthetic import synthetic_schema
 
 

@@ -1,4 +1,4 @@
-"""Answers as Arrow columns: what a scored row has beside what was kept of it."""
+"""Answers as Arrow columns: what a row has once it is answered."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ import pyarrow as pa
 from engine.answer import Answers, Source
 from engine.output import OutputSchema
 
+# Every field may be null: below a row without a fault it is, and Arrow checks fields without regard to their struct.
+FAULT_FIELDS = ("cause", "feature", "message")
+FAULT = pa.struct([(name, pa.string()) for name in FAULT_FIELDS])
 _SOURCES = pa.array([source.text for source in Source], pa.string())
 _SOURCE = pa.dictionary(pa.int8(), pa.string())
 
@@ -44,3 +47,14 @@ def answer_arrays(answers: Answers, outputs: OutputSchema, release: int) -> list
     arrays.append(pa.DictionaryArray.from_arrays(pa.array(answers.source.view(np.int8), mask=mask), _SOURCES))
     arrays.append(pa.array(np.full(rows, release, np.int32), mask=mask))
     return arrays
+
+
+def fault_array(answers: Answers) -> pa.Array:
+    """Return why rows have no answer, of the type ``FAULT``; null where a row has one."""
+    rows, faults = len(answers.source), answers.faults
+    if not faults:
+        return pa.nulls(rows, FAULT)
+    told = [{"cause": error.cause, "feature": error.feature, "message": str(error)} for error in faults.values()]
+    places = np.full(rows, -1)
+    places[list(faults)] = np.arange(len(faults))
+    return pa.array(told, FAULT).take(pa.array(places, mask=places < 0))
