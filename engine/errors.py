@@ -59,6 +59,10 @@ class Unavailable(ForetableError):
     exit_code = 75
 
 
+class DeadlineExceeded(Unavailable):
+    """The instant after which an answer is of no use has passed: ask with more time, or take a default."""
+
+
 class AlreadyExists(Unavailable):
     """A create-if-absent found its target taken: somebody else was first."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from engine.errors import BadSettings
@@ -20,6 +20,8 @@ class Output:
         group: outputs of one group share one codec scale; None is a group of its own.
         labels: a name for each of the ``width`` values, or none.
         parents: label -> label that it implies (a hierarchy), for outputs with labels.
+        default: ``width`` values that stand in for an answer that would come too late, or one for all of them; None
+            declares none.
     """
 
     name: str
@@ -28,6 +30,7 @@ class Output:
     group: str | None = None
     labels: tuple[str, ...] = ()
     parents: Mapping[str, str] = field(default_factory=dict)
+    default: float | Sequence[float] | None = None
 
     def __post_init__(self) -> None:
         """Check the declaration."""
@@ -46,12 +49,21 @@ class Output:
         if strangers:
             message = f"{where}: a hierarchy must name its labels; got {sorted(strangers)}"
             raise BadSettings(message)
+        if self.default is not None:
+            object.__setattr__(self, "default", self._checked_default(self.default, low, high))
         object.__setattr__(self, "range", (low, high))
         object.__setattr__(self, "labels", tuple(self.labels))
 
+    def _checked_default(self, default: float | Sequence[float], low: float, high: float) -> tuple[float, ...]:
+        values = (default,) * self.width if isinstance(default, int | float) else tuple(default)
+        if len(values) != self.width or not all(low <= value <= high for value in values):
+            message = f"output {self.name!r} must have a default of {self.width} values within its range; got {default}"
+            raise BadSettings(message)
+        return tuple(float(value) for value in values)
+
     def to_json(self) -> dict[str, object]:
         """Return a plain form that ``OutputSchema.from_json`` reads back."""
-        return {
+        fields = {
             "name": self.name,
             "width": self.width,
             "range": list(self.range),
@@ -59,6 +71,8 @@ class Output:
             "labels": list(self.labels),
             "parents": dict(self.parents),
         }
+        # Left out where there is none: bundles from before it was there keep their digests.
+        return {**fields, **({} if self.default is None else {"default": list(self.default)})}  # type: ignore[arg-type]
 
 
 class OutputSchema:
@@ -83,6 +97,16 @@ class OutputSchema:
             message = "a model must have at least one output; got none"
             raise BadSettings(message)
         self.width = start
+
+    @property
+    def default(self) -> tuple[float, ...] | None:
+        """The outputs' defaults side by side, or None unless every output declares one."""
+        values: list[float] = []
+        for output in self.outputs:
+            if output.default is None:
+                return None
+            values += output.default  # type: ignore[arg-type]  # a tuple, once it is checked
+        return tuple(values)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -110,5 +134,5 @@ class OutputSchema:
         try:
             return cls(Output(**item) for item in items)  # type: ignore[arg-type]
         except (TypeError, ValueError) as error:
-            message = f"outputs must be a list of name, width, range, group, labels, parents: {error}"
+            message = f"outputs must be a list of name, width, range, group, labels, parents, default: {error}"
             raise BadSettings(message) from error

@@ -12,7 +12,7 @@ from engine.answer import Answer, Answers, Source
 from engine.bundle import Bundle
 from engine.codec import Codec, codec_from_json
 from engine.encoded import Encoded
-from engine.errors import BadArtifact, InvalidInput
+from engine.errors import BadArtifact, EngineBug, InvalidInput
 from engine.inputs import Inputs
 from engine.registry import ModelRegistry, Registry
 from engine.release import Release
@@ -32,6 +32,11 @@ class Predictor:
         schema: the outputs.
         table: the lookup table, or None.
         numeric_class: of this CPU.
+        default: float32 of shape (1, width), what stands in for an answer that would be late; None where the outputs
+            declare none.
+
+    Where a method takes ``deadline``, that is an instant in ``time.time`` seconds after which nobody wants the answer;
+    it raises ``DeadlineExceeded`` instead of waiting for the model past it. Answers of the table need no waiting.
     """
 
     def __init__(
@@ -48,6 +53,11 @@ class Predictor:
         self.space, self.schema = bundle.space, bundle.schema
         self.codec: Codec = codec_from_json(release.codec)
         self._runtime = runtime
+        declared = self.schema.default
+        # After the codec, as every answer.
+        self.default = (
+            None if declared is None else self.codec.decode(self.codec.encode(np.array([declared], np.float32)))
+        )
 
     @classmethod
     def open(
@@ -110,7 +120,7 @@ class Predictor:
                 raise BadArtifact(message)
         return cls(release, bundle, runtime, table, numeric_class=numeric_class)
 
-    def predict_row(self, row: Mapping[str, object]) -> Answer:
+    def predict_row(self, row: Mapping[str, object], *, deadline: float | None = None) -> Answer:
         """Answer one row of raw values by feature name.
 
         Raises:
@@ -119,7 +129,7 @@ class Predictor:
         answer = self.lookup(row)
         if answer is not None:
             return answer
-        values = self.infer(self.space.encode_row(row))
+        values = self.infer(self.space.encode_row(row), deadline=deadline)
         return Answer(tuple(values[0].tolist()), Source.MODEL)
 
     def lookup(self, row: Mapping[str, object]) -> Answer | None:
@@ -136,15 +146,26 @@ class Predictor:
         values = self.table.row(ordinal)
         return None if values is None else Answer(values, Source.TABLE)
 
-    def predict(self, table: pa.Table | pa.RecordBatch) -> Answers:
+    def predict(self, table: pa.Table | pa.RecordBatch, *, deadline: float | None = None) -> Answers:
         """Answer Arrow columns of raw values. Never raises for a bad row: it is a fault of the result."""
-        return self.answer(self.space.encode(table))
+        return self.answer(self.space.encode(table), deadline=deadline)
 
-    def predict_rows(self, rows: Sequence[Mapping[str, object]]) -> Answers:
+    def predict_rows(self, rows: Sequence[Mapping[str, object]], *, deadline: float | None = None) -> Answers:
         """Answer rows of raw values, as JSON gives them. Never raises for a bad row."""
-        return self.answer(self.space.encode_rows(rows))
+        return self.answer(self.space.encode_rows(rows), deadline=deadline)
 
-    def answer(self, encoded: Encoded) -> Answers:
+    def defaults(self, rows: int) -> Answers:
+        """Return what stands in for so many answers that would be late.
+
+        Raises:
+            EngineBug: there is no ``default``.
+        """
+        if self.default is None:
+            message = "defaults must only be asked for where there is one"
+            raise EngineBug(message)
+        return Answers(np.repeat(self.default, rows, axis=0), np.full(rows, Source.DEFAULT, np.uint8))
+
+    def answer(self, encoded: Encoded, *, deadline: float | None = None) -> Answers:
         """Answer encoded rows: table hits taken out, the rest by the model in few calls."""
         rows = len(encoded)
         ok = encoded.ok
@@ -159,7 +180,8 @@ class Predictor:
         misses = np.flatnonzero(ok & ~hit)
         faults = dict(encoded.faults)
         if len(misses):
-            raw = self._runtime.infer(encoded.inputs if len(misses) == rows else encoded.inputs.take(misses))
+            inputs = encoded.inputs if len(misses) == rows else encoded.inputs.take(misses)
+            raw = self.infer_raw(inputs, deadline=deadline)
             finite = np.isfinite(raw).all(axis=1)
             if not finite.all():
                 faults.update({int(row): _not_finite() for row in misses[~finite]})
@@ -170,17 +192,17 @@ class Predictor:
             values[list(faults)] = np.nan
         return Answers(values, source, faults)
 
-    def infer(self, inputs: Inputs) -> npt.NDArray[np.float32]:
+    def infer(self, inputs: Inputs, *, deadline: float | None = None) -> npt.NDArray[np.float32]:
         """Answer encoded rows by the model alone, after the codec; float32 of shape (n, width).
 
         Raises:
             InvalidInput: an answer is not finite.
         """
-        return self.codec.decode(self.codec.encode(self.infer_raw(inputs)))
+        return self.codec.decode(self.codec.encode(self.infer_raw(inputs, deadline=deadline)))
 
-    def infer_raw(self, inputs: Inputs) -> npt.NDArray[np.float32]:
+    def infer_raw(self, inputs: Inputs, *, deadline: float | None = None) -> npt.NDArray[np.float32]:
         """Answer encoded rows by the model alone, before the codec; float32 of shape (n, width)."""
-        return self._runtime.infer(inputs)
+        return self._runtime.infer(inputs, deadline=deadline)
 
 
 def _not_finite() -> InvalidInput:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import queue
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engine.errors import BadArtifact
+from engine.errors import BadArtifact, DeadlineExceeded
 from engine.inputs import Inputs
 from engine.space import FeatureSpace
 
@@ -52,8 +53,17 @@ class Runtime:
                 pool.put(None)
         self.infer(_zeros(space, 1))
 
-    def infer(self, inputs: Inputs) -> npt.NDArray[np.float32]:
-        """Return answers before the codec, float32 of shape (n, width)."""
+    def infer(self, inputs: Inputs, *, deadline: float | None = None) -> npt.NDArray[np.float32]:
+        """Return answers before the codec, float32 of shape (n, width).
+
+        Args:
+            inputs: the rows.
+            deadline: an instant in ``time.time`` seconds, looked at before each call of LiteRT, which itself cannot be
+                stopped; None is no deadline.
+
+        Raises:
+            DeadlineExceeded: it has passed, be it while waiting for an interpreter.
+        """
         rows = len(inputs)
         values = np.empty((rows, self.width), np.float32)
         start = 0
@@ -62,15 +72,33 @@ class Runtime:
             # All batches of a shape in one turn: taking turns costs some 2 % of a batch.
             stop = min(start + max((rows - start) // shape, 1) * shape, rows)
             pool = self._pools[shape]
-            interpreter = pool.get()
+            interpreter = pool.get() if deadline is None else _wait_for(pool, deadline)
             try:
                 interpreter = interpreter or _Interpreter(self._model, self._shapes, shape, self.width, self._where)
                 for first in range(start, stop, shape):
+                    if deadline is not None:
+                        _check(deadline)
                     interpreter.run(inputs, first, min(first + shape, stop), values)
             finally:
                 pool.put(interpreter)
             start = stop
         return values
+
+
+def _wait_for(pool: queue.LifoQueue[_Interpreter | None], deadline: float) -> _Interpreter | None:
+    try:
+        return pool.get(timeout=max(deadline - time.time(), 0))
+    except queue.Empty:
+        raise _too_late() from None
+
+
+def _check(deadline: float) -> None:
+    if time.time() > deadline:
+        raise _too_late()
+
+
+def _too_late() -> DeadlineExceeded:
+    return DeadlineExceeded("the deadline has passed before the model could answer. Give more time, or ask for less")
 
 
 class _Interpreter:

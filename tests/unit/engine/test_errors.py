@@ -15,6 +15,7 @@ EXIT_CODES = {
     "Refused": 65,
     "NotFound": 64,
     "Unavailable": 75,
+    "DeadlineExceeded": 75,
     "AlreadyExists": 75,
     "LostRace": 75,
     "EngineBug": 70,
@@ -29,7 +30,7 @@ def test_every_class_has_its_exit_code() -> None:
     assert all(issubclass(kind, ForetableError) for kind in classes.values())
 
 
-@pytest.mark.parametrize("name", ["AlreadyExists", "LostRace"])
+@pytest.mark.parametrize("name", ["AlreadyExists", "DeadlineExceeded", "LostRace"])
 def test_what_can_be_tried_again_is_unavailable(name: str) -> None:
     assert issubclass(getattr(errors, name), errors.Unavailable)
 

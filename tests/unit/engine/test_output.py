@@ -50,6 +50,9 @@ def test_json_goes_there_and_back() -> None:
         ({"range": (math.nan, 1)}, "finite range"),
         ({"labels": ("a", "b")}, "one label per value: 1; got 2"),
         ({"parents": {"a": "b"}}, r"must name its labels; got \['a', 'b'\]"),
+        ({"default": 2.0}, "default of 1 values within its range; got 2.0"),
+        ({"default": math.nan}, "within its range"),
+        ({"width": 2, "default": (0.5,)}, "default of 2 values"),
         ({"width": 2, "labels": ("a", "b"), "parents": {"a": "c"}}, r"got \['c'\]"),
     ],
 )
@@ -72,3 +75,17 @@ def test_there_must_be_an_output() -> None:
 def test_wrong_json_is_refused(items: list[dict[str, object]]) -> None:
     with pytest.raises(BadSettings, match="outputs must be a list of name, width"):
         OutputSchema.from_json(items)
+
+
+def test_defaults_stand_side_by_side_once_every_output_declares_one() -> None:
+    click, share = Output("click", default=0.5), Output("share", width=2, default=1)
+    schema = OutputSchema([click, Output("share", width=2, default=(0.25, 0.75))])
+    assert schema.default == (0.5, 0.25, 0.75)
+    assert OutputSchema([click, share]).default == (0.5, 1.0, 1.0)
+    assert OutputSchema([click, Output("share", width=2)]).default is None
+    again = OutputSchema.from_json(json.loads(json.dumps(schema.to_json())))
+    assert (again.outputs, again.default) == (schema.outputs, schema.default)
+
+
+def test_output_without_a_default_is_written_as_before_there_were_any() -> None:
+    assert "default" not in Output("click").to_json()

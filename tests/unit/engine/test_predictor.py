@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -15,8 +16,9 @@ import pyarrow as pa
 import pytest
 
 from engine.answer import Source
-from engine.errors import BadArtifact, InvalidInput, NotFound
+from engine.errors import BadArtifact, DeadlineExceeded, EngineBug, InvalidInput, NotFound
 from engine.inputs import Inputs
+from engine.output import OutputSchema
 from engine.predictor import Predictor
 from engine.registry import ModelRegistry, Registry
 from engine.runtime import Runtime
@@ -206,8 +208,8 @@ class Overflowing:
     def __init__(self, runtime: Runtime, bad: Mapping[str, object]) -> None:
         self.runtime, self.bad = runtime, SPACE.encode_row(bad).index[:, 0].tolist()
 
-    def infer(self, inputs: Inputs) -> npt.NDArray[np.float32]:
-        values = self.runtime.infer(inputs)
+    def infer(self, inputs: Inputs, *, deadline: float | None = None) -> npt.NDArray[np.float32]:
+        values = self.runtime.infer(inputs, deadline=deadline)
         bad_rows = np.equal(inputs.index.T, self.bad).all(axis=1)
         values[bad_rows, 1] = np.inf
         return values
@@ -257,3 +259,30 @@ def test_answers_are_floats_that_json_prints_and_reads_back(predictor: Predictor
 
 def test_the_words_of_the_sources() -> None:
     assert [source.text for source in Source] == ["none", "table", "model", "default"]
+
+
+def test_default_stands_in_after_the_codec(published: Published) -> None:
+    predictor = published.open()
+    assert predictor.default is None
+    with pytest.raises(EngineBug):
+        predictor.defaults(1)
+    declared = [replace(output, default=0.3) for output in predictor.schema.outputs]
+    predictor.bundle.schema = OutputSchema(declared)
+    other = Predictor(predictor.release, predictor.bundle, predictor._runtime, None, numeric_class="")
+    found = other.defaults(2)
+    wanted = other.codec.decode(other.codec.encode(np.full((2, 3), 0.3, np.float32)))
+    assert found.values.tobytes() == wanted.tobytes()
+    assert found.source.tolist() == [Source.DEFAULT] * 2
+
+
+def test_deadline_holds_for_the_model_and_not_for_the_table(published: Published) -> None:
+    predictor, past = published.open(), time.time() - 1
+    assert predictor.predict_row(WHOLE, deadline=past).source == Source.TABLE
+    assert predictor.predict_rows([WHOLE, WHOLE], deadline=past).source.tolist() == [Source.TABLE] * 2
+    for ask in (
+        lambda: predictor.predict_row(UNKNOWN, deadline=past),
+        lambda: predictor.predict_rows([WHOLE, UNKNOWN], deadline=past),
+        lambda: predictor.predict(pa.Table.from_pylist([UNKNOWN]), deadline=past),
+    ):
+        with pytest.raises(DeadlineExceeded):
+            ask()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
-from engine.errors import BadArtifact
+from engine.errors import BadArtifact, DeadlineExceeded
 from engine.inputs import Inputs
 from engine.runtime import Runtime
 from engine.space import FeatureSpace
@@ -141,3 +142,23 @@ def test_a_space_with_fewer_features_is_refused() -> None:
     fewer = FeatureSpace(synthetic_space().features[:3])
     with pytest.raises(BadArtifact):
         Runtime(synthetic_model(), fewer, WIDTH)
+
+
+def test_deadline_ends_the_wait_for_an_interpreter() -> None:
+    loaded = Loaded("synthetic")
+    runtime = Runtime(loaded.model, loaded.space, WIDTH)
+    row = loaded.inputs.take(slice(0, 1))
+    taken = runtime._pools[1].get()
+    with pytest.raises(DeadlineExceeded):
+        runtime.infer(row, deadline=time.time() + 0.01)
+    runtime._pools[1].put(taken)
+    assert runtime.infer(row, deadline=time.time() + 60).tobytes() == loaded.alone[:1].tobytes()
+
+
+def test_deadline_in_the_past_starts_nothing_and_loses_no_interpreter() -> None:
+    loaded = Loaded("synthetic")
+    runtime = Runtime(loaded.model, loaded.space, WIDTH)
+    for _ in range(3):
+        with pytest.raises(DeadlineExceeded):
+            runtime.infer(loaded.inputs, deadline=time.time() - 1)
+    assert runtime.infer(loaded.inputs).tobytes() == loaded.alone.tobytes()
