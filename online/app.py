@@ -7,6 +7,7 @@ from time import perf_counter
 from flask import Flask, Response, g, request
 from werkzeug.routing import BaseConverter
 
+from online.admission import Admission
 from online.config import ServeConfig
 from online.exchange import KEY, exchange_headers
 from online.failure import failure
@@ -16,7 +17,7 @@ from online.metrics import Metrics
 from online.request_log import RequestLog
 from online.serving import Serving
 from online.token import Tokens
-from online.views import operations, single_row, tensorflow_serving
+from online.views import operations, predict, single_row, tensorflow_serving
 
 # What may become the value of a label: anybody can send a method of his own.
 _METHODS = {"GET", "HEAD", "POST"}
@@ -34,8 +35,10 @@ def create_app(
     """Return the application over what a holder holds, with the front before it."""
     app = Flask(__name__, static_folder=None)
     app.url_map.converters["part"] = _Part
-    serving = Serving(holder=holder, config=config, metrics=metrics or Metrics())
-    for views in (single_row, tensorflow_serving, operations):
+    serving = Serving(
+        holder=holder, config=config, metrics=metrics or Metrics(), admission=Admission(config.max_concurrent)
+    )
+    for views in (single_row, predict, tensorflow_serving, operations):
         views.mount(app, serving)
     log = RequestLog(config.log_requests)
 

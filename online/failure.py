@@ -7,7 +7,7 @@ import logging
 from flask import Response, g, request
 from werkzeug.exceptions import HTTPException
 
-from engine.errors import BadSettings, ForetableError, InvalidInput, NotFound, Unavailable
+from engine.errors import BadSettings, DeadlineExceeded, ForetableError, InvalidInput, NotFound, Unavailable
 from online.body import UnsupportedBody
 from online.predict_body import TooManyRows
 from online.responses import JSON, NO_STORE, Headers, to_json
@@ -19,6 +19,7 @@ _CODES: dict[type[ForetableError], int] = {
     TooManyRows: 413,
     InvalidInput: 400,
     NotFound: 404,
+    DeadlineExceeded: 504,
     Unavailable: 503,
 }
 _HTTP_TEXTS = {

@@ -52,10 +52,12 @@ class Renderer:
         # The body names the source, so the tag does too: a block found corrupt changes both.
         self.etags = {source: f'"{release}-{tag}-{source.text}"' for source in (Source.TABLE, Source.MODEL)}
         cache = ("Cache-Control", f"max-age={max_age_s}")
-        self._tails = {source: (("ETag", etag), cache) for source, etag in self.etags.items()}
+        self._tails: dict[Source, Headers] = {source: [("ETag", etag), cache] for source, etag in self.etags.items()}
+        # A default stands in for an answer: no cache may take it for one.
+        self._tails[Source.DEFAULT] = [NO_STORE]
         self._heads = {
             source: to_json({"model": model, "release": release, "source": source.text})[:-1] + b',"outputs":{'
-            for source in self.etags
+            for source in self._tails
         }
         keys = [to_json(output.name) + b":" for output, _ in self._outputs]
         self._parts = [
@@ -98,10 +100,10 @@ class Renderer:
         columns = self._columns(values)
         return to_json({"outputs": next(iter(columns.values())) if self._single else columns})
 
-    def batch_headers(self, answers: Answers, body: bytes) -> Headers:
-        """Return the headers of a POST that is answered."""
+    def batch_headers(self, answers: Answers, body: bytes, kind: tuple[str, str] = JSON) -> Headers:
+        """Return the headers of a POST that is answered; ``kind`` is its Content-Type."""
         return [
-            JSON,
+            kind,
             ("Content-Length", str(len(body))),
             NO_STORE,
             ("Foretable-Source", _counted(answers.rows_by_source())),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from online.admission import Admission
 from online.config import ServeConfig
 from online.holder import Holder
 from online.metrics import Metrics
@@ -17,8 +18,10 @@ class Serving:
         holder: the releases served.
         config: the settings.
         metrics: what requests are counted in.
+        admission: of requests that need more than a lookup.
     """
 
     holder: Holder
     config: ServeConfig
     metrics: Metrics
+    admission: Admission

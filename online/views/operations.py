@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import secrets
+from importlib.metadata import version
 
 from flask import Flask, Response, render_template
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from online import description
-from online.metrics import exposition
+from online.exposition import exposition
+from online.openapi import document
 from online.responses import NO_STORE, json_response
 from online.serving import Serving
 
@@ -26,8 +28,12 @@ def mount(app: Flask, serving: Serving) -> None:
         return json_response(description.readiness(holder))
 
     def metrics() -> Response:
-        body = exposition(serving.metrics, holder)
+        body = exposition(serving)
         return Response(body, 200, [("Content-Type", CONTENT_TYPE_LATEST), NO_STORE])
+
+    def openapi() -> Response:
+        """Return the OpenAPI document."""
+        return json_response(document(holder, version=version("foretable"), max_rows=serving.config.max_rows))
 
     def page() -> Response:
         """Return the page that lets a person try the models."""
@@ -37,5 +43,11 @@ def mount(app: Flask, serving: Serving) -> None:
         headers = [("Content-Type", "text/html; charset=utf-8"), ("Content-Security-Policy", policy), NO_STORE]
         return Response(text, 200, headers)
 
-    for path, view in (("/livez", livez), ("/readyz", readyz), ("/metrics", metrics), ("/", page)):
+    for path, view in (
+        ("/livez", livez),
+        ("/readyz", readyz),
+        ("/metrics", metrics),
+        ("/openapi.json", openapi),
+        ("/", page),
+    ):
         app.add_url_rule(path, path, view, methods=["GET"])

@@ -1,16 +1,22 @@
 from __future__ import annotations
 
+import dataclasses
+import io
 import json
 import re
+import time
 from typing import Any
 from urllib.parse import urlencode
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from werkzeug.test import Client
 
-from engine.errors import BadArtifact, EngineBug, NotFound, Unavailable
+from engine.errors import BadArtifact, DeadlineExceeded, EngineBug, NotFound, Unavailable
 from engine.predictor import Predictor
+from online.app import create_app
+from online.arrow_body import ARROW_STREAM
 from online.config import ServeConfig
 from online.holder import Holder
 from tests.support.synthetic import FINITE_NAME, NUMBERS_NAME, numbers_rows
@@ -203,7 +209,9 @@ def test_json_by_other_names(client: Client, kind: str) -> None:
 def test_other_types_of_body(client: Client) -> None:
     response = post(client, {"instances": [ROW]}, content_type="application/xml")
     assert response.status_code == 415
-    assert_error(response, "Content-Type must be application/json; got 'application/xml'")
+    assert_error(
+        response, "Content-Type must be application/json or application/vnd.apache.arrow.stream; got 'application/xml'"
+    )
     response = post(client, {"instances": [ROW]}, headers={"Content-Encoding": "gzip"})
     assert response.status_code == 415
 
@@ -222,6 +230,7 @@ def test_other_methods(client: Client) -> None:
     [
         (Unavailable("the disk is away. Try again"), 503, "the disk is away. Try again"),
         (NotFound("not there"), 404, "not there"),
+        (DeadlineExceeded("too late"), 504, "too late"),
         (BadArtifact("model.tflite: must be whole"), 500, "model.tflite: must be whole"),
         (EngineBug("an invariant"), 500, "an invariant"),
         (ZeroDivisionError("a secret"), 500, "internal error; see the server's log"),
@@ -235,7 +244,7 @@ def test_whose_fault_decides_the_code(
     code: int,
     told: str,
 ) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise error
 
     monkeypatch.setattr(Predictor, "infer", fail)
@@ -286,6 +295,104 @@ def test_metrics_count_by_model_source_and_code(client: Client) -> None:
     assert metric(client, 'foretable_table_corrupt_blocks{label="production",model="synthetic"}') == 0
     assert metric(client, 'foretable_release_age_seconds{label="production",model="synthetic"}') >= 0
     assert "evil" not in client.get("/metrics").text
+
+
+def stream(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return bytes(sink.getvalue().to_pybytes())
+
+
+def test_arrow_stream_answers_good_rows_beside_bad_ones(client: Client) -> None:
+    rows = [ROW, {**ROW, "city": "Atlantis"}, MISS]
+    table = pa.Table.from_pylist(rows)
+    response = post(client, stream(table), content_type=ARROW_STREAM)
+    assert (response.status_code, response.content_type) == (200, ARROW_STREAM)
+    assert response.headers["Foretable-Source"] == "table=1, model=1"
+    with pa.ipc.open_stream(response.data) as reader:
+        found = reader.read_all().to_pylist()
+    wanted = [get(client, row).json["outputs"] for row in (ROW, MISS)]
+    for outputs, row in zip(wanted, (found[0], found[2]), strict=True):
+        assert np.float32(row["click"]).tobytes() == np.float32(outputs["click"]).tobytes()
+    assert [row["source"] for row in found] == ["table", None, "model"]
+    assert found[1]["fault"]["feature"] == "city"
+    assert metric(client, 'foretable_table_hits_total{model="synthetic"}') == 2
+    assert post(client, stream(table)[:-9], content_type=ARROW_STREAM).status_code == 400
+
+
+def header(seconds: float) -> dict[str, str]:
+    return {"Foretable-Deadline": str(int((time.time() + seconds) * 1000))}
+
+
+@pytest.mark.parametrize("seconds, code", [(60, 200), (-1, 504)])
+def test_deadline(client: Client, seconds: float, code: int) -> None:
+    assert get(client, MISS, headers=header(seconds)).status_code == code
+    for rows in ([MISS], [MISS, ROW]):
+        assert post(client, {"instances": rows}, headers=header(seconds)).status_code == code
+    assert (
+        post(
+            client, stream(pa.Table.from_pylist([MISS])), content_type=ARROW_STREAM, headers=header(seconds)
+        ).status_code
+        == code
+    )
+    assert get(client, ROW, headers=header(seconds)).json["source"] == "table"  # needs no waiting
+
+
+@pytest.mark.parametrize("text", ["", "soon", "-1", "1e3", "9" * 30, "٣"])
+def test_deadline_that_is_none(client: Client, text: str) -> None:
+    response = get(client, MISS, headers={"Foretable-Deadline": text})
+    assert response.status_code == 400
+    assert_error(response, "Foretable-Deadline must be Unix time in milliseconds")
+
+
+def test_default_stands_in_for_a_late_answer(
+    client: Client, served: tuple[ServeConfig, Holder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predictor = served[1].get(FINITE_NAME).predictor
+    monkeypatch.setattr(predictor, "default", np.array([[0.5, 0.25, 0.75]], np.float32))
+    found = get(client, MISS, headers=header(-1))
+    assert (found.json["source"], found.json["outputs"]) == ("default", {"click": 0.5, "share": [0.25, 0.75]})
+    assert (found.headers["Cache-Control"], "ETag" in found.headers) == ("no-store", False)
+    body = post(client, {"instances": [MISS, ROW]}, headers=header(-1))
+    assert body.json["predictions"] == [{"click": 0.5, "share": [0.25, 0.75]}] * 2
+    assert body.headers["Foretable-Source"] == "default"
+
+
+def test_full_server_refuses_all_but_lookups(served: tuple[ServeConfig, Holder]) -> None:
+    config, holder = served
+    client = Client(create_app(holder, dataclasses.replace(config, max_concurrent=1)))
+    seen: list[Any] = []
+
+    class Body(io.BytesIO):
+        """Asks once more while it is being read, when the only place is taken."""
+
+        def read(self, *arguments: Any) -> bytes:
+            if not seen:
+                seen.extend([post(client, {"instances": [ROW]}), get(client, MISS), get(client, ROW)])
+                seen.append(metric(client, "foretable_requests_under_way"))
+            return super().read(*arguments)
+
+    data = json.dumps({"instances": [ROW]}).encode()
+    first = client.post(PREDICT, input_stream=Body(data), content_length=len(data), content_type="application/json")
+    assert first.status_code == 200
+    shed, missed, lookup, under_way = seen
+    assert (shed.status_code, missed.status_code, lookup.status_code, under_way) == (503, 503, 200, 1)
+    assert shed.headers["Retry-After"] == "1"
+    assert_error(shed, "1 requests are under way already")
+    assert metric(client, "foretable_sheds_total") == 2
+    assert metric(client, "foretable_requests_under_way") == 0
+
+
+def test_compute_is_counted_apart_from_the_request(client: Client) -> None:
+    get(client, ROW)
+    get(client, MISS)
+    post(client, {"instances": [ROW, MISS]})
+    count = 'foretable_compute_seconds_{}{{model="synthetic",source="{}"}}'
+    assert metric(client, count.format("count", "model")) == 1
+    assert metric(client, count.format("count", "mixed")) == 1
+    whole = metric(client, 'foretable_request_seconds_sum{method="POST",model="synthetic",source="mixed"}')
+    assert 0 < metric(client, count.format("sum", "mixed")) < whole
 
 
 def assert_error(response: Any, message: str) -> None:

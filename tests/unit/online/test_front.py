@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from werkzeug.test import create_environ
 
+from online.admission import Admission
 from online.app import create_app
 from online.config import ServeConfig
 from online.front import Front
@@ -105,7 +106,7 @@ def test_lookups_do_not_reach_flask(served: tuple[ServeConfig, Holder]) -> None:
 
     config, holder = served
     metrics = Metrics()
-    serving = Serving(holder=holder, config=config, metrics=metrics)
+    serving = Serving(holder=holder, config=config, metrics=metrics, admission=Admission(1))
     app = Front(flask, serving, None, RequestLog("none"))
     status, _, body = call(app, {**create_environ(PATH), "QUERY_STRING": urlencode(ROW)})
     assert (status, b'"source":"table"' in body) == ("200 OK", True)
