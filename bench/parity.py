@@ -4,7 +4,7 @@ Random rows, given as raw values the way users give them, are answered by the pu
 at batch 1 and at batch 1,024, over HTTP by GET and by POST from a real server, by tables that the local and the Spark
 runner compute anew, by scoring jobs over each input format and by the DataFrame door. One line a path says how many
 rows have the very bits of the model's answer at batch 1, after the codec. Without --registry the flights model is
-trained first, and published as float32 and as uint8.
+trained first, and published with each codec.
 """
 
 from __future__ import annotations

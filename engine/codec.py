@@ -15,6 +15,8 @@ from engine.output import OutputSchema
 
 Values = npt.NDArray[np.float32]
 Codes = npt.NDArray[Any]
+# The largest binary16 value, and the smallest float32 that is rounded to infinity: half a step above it.
+_LARGEST_FLOAT16, _OVERFLOWS_FLOAT16 = 65504.0, np.float32(65520.0)
 
 
 class Codec(Protocol):
@@ -29,7 +31,11 @@ class Codec(Protocol):
     dtype: ClassVar[np.dtype[Any]]
 
     def encode(self, values: Values) -> Codes:
-        """Return codes of the shape (n, width) of ``values``; raise ``InvalidInput`` on NaN or an infinity."""
+        """Return codes of the shape (n, width) of ``values``; raise ``InvalidInput`` for a value that has none."""
+        ...
+
+    def representable(self, values: Values) -> npt.NDArray[np.bool_]:
+        """Return which rows ``encode`` has codes for, bool of shape (n,); NaN and infinities never have one."""
         ...
 
     def decode(self, codes: Codes) -> Values:
@@ -64,6 +70,10 @@ class Float32Codec:
         _refuse_non_finite(values)
         return values.astype(self.dtype, copy=False)
 
+    def representable(self, values: Values) -> npt.NDArray[np.bool_]:
+        """Return which rows are finite."""
+        return _whole_rows(np.isfinite(values))
+
     def decode(self, codes: Codes) -> Values:
         """Return the codes as they are."""
         return codes.astype(np.float32, copy=False)
@@ -89,6 +99,81 @@ class Float32Codec:
     def from_json(cls, fields: dict[str, Any]) -> Float32Codec:
         """Build from what ``to_json`` gave."""
         return cls(int(fields["width"]))
+
+
+class Float16Codec:
+    """The nearest IEEE binary16 value answers, of two that are equally near the even one.
+
+    The conversion is the standard's, so every CPU gives the same code. It keeps 11 significant bits, also outside the
+    declared range; what would round to an infinity has no code.
+    """
+
+    name: ClassVar[str] = "float16"
+    dtype: ClassVar[np.dtype[Any]] = np.dtype("<f2")
+
+    def __init__(self, ranges: list[tuple[float, float]]) -> None:
+        """Keep the ranges.
+
+        Args:
+            ranges: (low, high) of each of the ``width`` values of a row.
+
+        Raises:
+            BadSettings: a range reaches beyond the largest binary16 value.
+        """
+        self.ranges = [(float(low), float(high)) for low, high in ranges]
+        for low, high in self.ranges:
+            if not -_LARGEST_FLOAT16 <= low < high <= _LARGEST_FLOAT16:
+                message = (
+                    f"a float16 range must lie within -{_LARGEST_FLOAT16:g} and {_LARGEST_FLOAT16:g}; got {low} to "
+                    f"{high}. Use another codec, or declare the output in a larger unit"
+                )
+                raise BadSettings(message)
+
+    def encode(self, values: Values) -> Codes:
+        """Return binary16 codes."""
+        if not np.abs(values).max(initial=0.0) < _OVERFLOWS_FLOAT16:
+            _refuse_non_finite(values)
+            row = int(np.flatnonzero(~self.representable(values))[0])
+            message = (
+                f"an answer in float16 must be within -{_LARGEST_FLOAT16:g} and {_LARGEST_FLOAT16:g}; got "
+                f"{values[row].tolist()} at row {row}. Use another codec, or declare the output in a larger unit"
+            )
+            raise InvalidInput(message, cause="model_overflows_codec")
+        return values.astype(self.dtype)
+
+    def representable(self, values: Values) -> npt.NDArray[np.bool_]:
+        """Return which rows are finite and do not overflow."""
+        return _whole_rows(np.abs(values) < _OVERFLOWS_FLOAT16)
+
+    def decode(self, codes: Codes) -> Values:
+        """Return the codes as float32, which holds each one exactly."""
+        return codes.astype(np.float32)
+
+    def decode_row(self, codes: tuple[Any, ...]) -> tuple[float, ...]:
+        """Return the codes as they are: ``struct`` reads binary16 as Python floats."""
+        return codes
+
+    def error_limits(self) -> Values:
+        """Return half the step of binary16 just below the largest magnitude of each column's range."""
+        largest = np.array([max(abs(low), abs(high)) for low, high in self.ranges])
+        fraction, exponent = np.frexp(largest)  # largest = fraction * 2**exponent, fraction in [0.5, 1)
+        below = np.where(fraction == 0.5, exponent - 2, exponent - 1)  # values below are 2**below or more
+        limits: Values = np.ldexp(0.5, np.maximum(below - 10, -24)).astype(np.float32)
+        return limits
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the name and the ranges."""
+        return {"name": self.name, "ranges": [list(pair) for pair in self.ranges]}
+
+    @classmethod
+    def of(cls, schema: OutputSchema) -> Float16Codec:
+        """Return the codec for a model's outputs."""
+        return cls([output.range for output in schema.outputs for _ in range(output.width)])
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> Float16Codec:
+        """Build from what ``to_json`` gave."""
+        return cls([(low, high) for low, high in fields["ranges"]])
 
 
 class Uint8Codec:
@@ -127,6 +212,10 @@ class Uint8Codec:
             codes[:, column] = np.searchsorted(thresholds, values[:, column], side="right")
         return codes
 
+    def representable(self, values: Values) -> npt.NDArray[np.bool_]:
+        """Return which rows are finite."""
+        return _whole_rows(np.isfinite(values))
+
     def decode(self, codes: Codes) -> Values:
         """Return the stored values."""
         values: Values = self._values[0][codes] if len(self._values) == 1 else self._values[self._columns, codes]
@@ -164,7 +253,8 @@ class Uint8Codec:
         return cls([(low, high) for low, high in fields["ranges"]])
 
 
-CODECS: dict[str, type[Float32Codec] | type[Uint8Codec]] = {codec.name: codec for codec in (Float32Codec, Uint8Codec)}
+_Codec = type[Float32Codec] | type[Float16Codec] | type[Uint8Codec]
+CODECS: dict[str, _Codec] = {codec.name: codec for codec in (Float32Codec, Float16Codec, Uint8Codec)}
 
 
 def codec_named(name: str, schema: OutputSchema) -> Codec:
@@ -185,7 +275,7 @@ def codec_from_json(fields: dict[str, Any]) -> Codec:
     return _codec_class(fields.get("name")).from_json(fields)
 
 
-def _codec_class(name: object) -> type[Float32Codec] | type[Uint8Codec]:
+def _codec_class(name: object) -> _Codec:
     if name not in CODECS:
         message = f"a codec must be one of {', '.join(CODECS)}; got {name!r}"
         raise BadSettings(message)
@@ -208,6 +298,12 @@ def _scale(low: float, high: float) -> tuple[Values, Values]:
     below = (thresholds < twice / 2) | ((thresholds == twice / 2) & (lost > 0))
     thresholds[below] = np.nextafter(thresholds[below], np.float32(np.inf))
     return values, thresholds
+
+
+def _whole_rows(flags: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Return of which rows every flag is set."""
+    whole: npt.NDArray[np.bool_] = flags.all(axis=1)
+    return whole
 
 
 def _refuse_non_finite(values: Values) -> None:

@@ -27,7 +27,7 @@ from engine.errors import BadArtifact, EngineBug
 
 _HEADER = struct.Struct("<8sHBBIQQI16s8xI")
 _MAGIC, _END, VERSION = b"FTDENSE\0", b"FTDEND\0\0", 1
-_TYPES: dict[int, np.dtype[Any]] = {1: np.dtype("<f4"), 2: np.dtype("u1")}
+_TYPES: dict[int, np.dtype[Any]] = {1: np.dtype("<f4"), 2: np.dtype("u1"), 3: np.dtype("<f2")}
 _TAIL_BYTES = 4 + len(_END)
 # Large enough that the CRC list is a thousandth of the table, small enough that the first touch of a block costs
 # microseconds.

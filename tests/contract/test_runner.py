@@ -129,7 +129,7 @@ class RunnerContract(ABC):
         )
         assert sorted(found) == [0, 1, 4, 9, 16, 25, 36]
 
-    @pytest.mark.parametrize("codec", ["float32", "uint8"])
+    @pytest.mark.parametrize("codec", ["float32", "float16", "uint8"])
     def test_writes_the_same_bytes_as_one_process(self, runner: Runner, codec: str, tmp_path: Path) -> None:
         wanted = build(tmp_path / "inline", InlineRunner(), codec)
         assert len(wanted) >= 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import struct
 from fractions import Fraction
 
 import numpy as np
@@ -13,25 +14,40 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from engine.codec import Codec, Float32Codec, Uint8Codec, codec_from_json, codec_named
+from engine.codec import Codec, Float16Codec, Float32Codec, Uint8Codec, codec_from_json, codec_named
 from engine.errors import BadSettings, InvalidInput
 from engine.output import Output, OutputSchema
 
 SCHEMA = OutputSchema([Output("click"), Output("share", width=2, range=(-1.0, 1.0))])
 FINITE = st.floats(width=32, allow_nan=False, allow_infinity=False)
-ROWS = hnp.arrays(np.float32, st.tuples(st.integers(0, 5), st.just(3)), elements=FINITE)
+
+
+def rows(largest: float) -> st.SearchStrategy[npt.NDArray[np.float32]]:
+    """Up to five rows of ``SCHEMA`` whose magnitudes are ``largest`` at most."""
+    elements = st.floats(-largest, largest, width=32)
+    return hnp.arrays(np.float32, st.tuples(st.integers(0, 5), st.just(3)), elements=elements)
+
+
+LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
 # One suite runs for several codecs, which hypothesis would take for a mistake.
 SUITE = settings(max_examples=50, suppress_health_check=[HealthCheck.differing_executors])
 
 
 class CodecContract:
-    """What every codec keeps, for the three values a row of ``SCHEMA``."""
+    """What every codec keeps, for the three values a row of ``SCHEMA``.
+
+    Attributes:
+        codec: the one under test.
+        largest: the largest magnitude that it has a code for.
+    """
 
     codec: Codec
+    largest = LARGEST_FLOAT32
 
     @SUITE
-    @given(ROWS)
-    def test_shape_and_type(self, values: npt.NDArray[np.float32]) -> None:
+    @given(st.data())
+    def test_shape_and_type(self, data: st.DataObject) -> None:
+        values = data.draw(rows(self.largest))
         codes = self.codec.encode(values)
         assert codes.shape == values.shape
         assert codes.dtype == self.codec.dtype
@@ -40,16 +56,18 @@ class CodecContract:
         assert decoded.shape == values.shape
 
     @SUITE
-    @given(ROWS)
-    def test_decoded_values_keep_their_code(self, values: npt.NDArray[np.float32]) -> None:
+    @given(st.data())
+    def test_decoded_values_keep_their_code(self, data: st.DataObject) -> None:
+        values = data.draw(rows(self.largest))
         codes = self.codec.encode(values)
         once = self.codec.decode(codes)
         assert self.codec.encode(once).tobytes() == codes.tobytes()
         assert self.codec.decode(self.codec.encode(once)).tobytes() == once.tobytes()
 
     @SUITE
-    @given(ROWS)
-    def test_a_row_decodes_as_many_do(self, values: npt.NDArray[np.float32]) -> None:
+    @given(st.data())
+    def test_a_row_decodes_as_many_do(self, data: st.DataObject) -> None:
+        values = data.draw(rows(self.largest))
         codes = self.codec.encode(values)
         assert [self.codec.decode_row(tuple(row.tolist())) for row in codes] == [
             tuple(row.tolist()) for row in self.codec.decode(codes)
@@ -64,12 +82,20 @@ class CodecContract:
             self.codec.encode(values)
         assert caught.value.cause == "model_not_finite"
 
+    def test_representable_rows_are_those_that_encode_takes(self) -> None:
+        values = np.full((4, 3), 0.5, np.float32)
+        values[1, 2], values[3, 0] = math.nan, -math.inf
+        assert self.codec.representable(values).tolist() == [True, False, True, False]
+        assert self.codec.representable(values[:0]).tolist() == []
+
     def test_infinities_that_cancel_are_refused(self) -> None:
         with pytest.raises(InvalidInput, match="must be finite"):
             self.codec.encode(np.array([[math.inf, -math.inf, 0.0]], np.float32))
 
     def test_a_sum_that_overflows_is_no_infinity(self) -> None:
-        self.codec.encode(np.full((2, 3), np.finfo(np.float32).max, np.float32))
+        values = np.full((2, 3), self.largest, np.float32)
+        assert self.codec.encode(values).shape == (2, 3)
+        assert self.codec.representable(values).all()
 
     def test_json_goes_there_and_back(self) -> None:
         fields = json.loads(json.dumps(self.codec.to_json()))
@@ -87,9 +113,80 @@ class CodecContract:
 class TestFloat32(CodecContract):
     codec = Float32Codec.of(SCHEMA)
 
-    @given(ROWS)
+    @given(rows(LARGEST_FLOAT32))
     def test_values_stay_equal_to_the_bit(self, values: npt.NDArray[np.float32]) -> None:
         assert self.codec.decode(self.codec.encode(values)).tobytes() == values.tobytes()
+
+
+class TestFloat16(CodecContract):
+    codec = Float16Codec.of(SCHEMA)
+    largest = 65504.0
+
+    @settings(max_examples=200)
+    @given(st.floats(-65504, 65504, width=32))
+    def test_the_nearest_value_answers(self, value: float) -> None:
+        """Against binary16 as ``struct`` packs it, which rounds to the nearest even by the standard."""
+        codes = self.codec.encode(np.full((1, 3), value, np.float32))
+        assert codes.astype("<f2").tobytes() == struct.pack("<e", value) * 3
+
+    def test_of_two_that_are_equally_near_the_even_one(self) -> None:
+        step = 2.0**-10  # of binary16 between 1 and 2
+        values = np.array([[1 + step / 2, 1 + 3 * step / 2, 1 + step / 2 + 2**-23]], np.float32)
+        assert self.codec.encode(values).view(np.uint16).tolist() == [[0x3C00, 0x3C02, 0x3C01]]
+
+    @settings(max_examples=200)
+    @given(st.floats(0, 1, width=32), st.floats(-1, 1, width=32))
+    def test_errors_stay_within_the_limits(self, click: float, share: float) -> None:
+        values = np.array([[click, share, -share]], np.float32)
+        errors = np.abs(self.codec.decode(self.codec.encode(values)).astype(np.float64) - values)
+        assert (errors <= self.codec.error_limits()).all()
+
+    def test_every_code_stays(self) -> None:
+        bits = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
+        codes = np.repeat(bits[np.isfinite(bits)][:, np.newaxis], 3, axis=1)
+        assert len(codes) == 2 * 31 * 1024
+        assert self.codec.encode(self.codec.decode(codes)).tobytes() == codes.tobytes()
+
+    def test_the_order_is_kept(self) -> None:
+        values = np.linspace(-1, 1, 30_000, dtype=np.float32).reshape(-1, 1).repeat(3, axis=1)
+        assert (np.diff(self.codec.decode(self.codec.encode(values)), axis=0) >= 0).all()
+
+    @pytest.mark.parametrize("value", [65520.0, -65520.0, 1e30])
+    def test_an_answer_that_overflows_is_refused(self, value: float) -> None:
+        values = np.zeros((3, 3), np.float32)
+        values[1, 2] = value
+        assert self.codec.representable(values).tolist() == [True, False, True]
+        with pytest.raises(
+            InvalidInput, match=r"in float16 must be within -65504 and 65504; got .* at row 1\. Use"
+        ) as e:
+            self.codec.encode(values)
+        assert e.value.cause == "model_overflows_codec"
+
+    def test_what_rounds_to_the_largest_value_is_none(self) -> None:
+        values = np.full((1, 3), np.nextafter(np.float32(65520), np.float32(0)))
+        assert self.codec.decode(self.codec.encode(values)).tolist() == [[65504.0] * 3]
+
+
+@pytest.mark.parametrize(
+    "low, high, limit",
+    [
+        (0.0, 1.0, 2.0**-12),  # the step below 1 is 2**-11
+        (0.0, 1.5, 2.0**-11),
+        (-1.0, 1.0, 2.0**-12),
+        (-3.0, 1.0, 2.0**-10),
+        (0.0, 65504.0, 16.0),
+        (0.0, 2.0**-14, 2.0**-25),  # values below it are subnormal
+        (0.0, 1e-12, 2.0**-25),
+    ],
+)
+def test_float16_promises_half_a_step_at_the_end_of_the_range(low: float, high: float, limit: float) -> None:
+    assert Float16Codec([(low, high)]).error_limits().tolist() == [limit]
+
+
+@pytest.mark.parametrize("low, high", [(0.0, 65505.0), (-1e6, 0.0), (0.0, math.inf), (math.nan, 1.0)])
+def test_a_range_that_float16_has_no_values_for_is_refused(low: float, high: float) -> None:
+    with pytest.raises(BadSettings, match="a float16 range must lie within -65504 and 65504; got"):
+        Float16Codec([(low, high)])
 
 
 class TestUint8(CodecContract):
@@ -177,9 +274,9 @@ def test_outputs_of_a_group_share_one_scale() -> None:
     }
 
 
-@pytest.mark.parametrize("name", ["float16", "", None, 7])
+@pytest.mark.parametrize("name", ["bfloat16", "", None, 7])
 def test_an_unknown_codec_is_refused(name: object) -> None:
-    with pytest.raises(BadSettings, match="a codec must be one of float32, uint8; got"):
+    with pytest.raises(BadSettings, match="a codec must be one of float32, float16, uint8; got"):
         codec_named(name, SCHEMA)  # type: ignore[arg-type]
-    with pytest.raises(BadSettings, match="a codec must be one of float32, uint8; got"):
+    with pytest.raises(BadSettings, match="a codec must be one of float32, float16, uint8; got"):
         codec_from_json({"name": name})

@@ -35,7 +35,7 @@ from tests.support.synthetic import (
 )
 
 SPACE = synthetic_space()
-CODECS = ["float32", "uint8"]
+CODECS = ["float32", "float16", "uint8"]
 WHOLE = SPACE.row(4321)
 UNKNOWN: dict[str, Any] = {**WHOLE, "plan": "nobody's"}  # valid, and not in the table
 FAULTY: dict[str, Any] = {**WHOLE, "city": "Atlantis"}
@@ -70,10 +70,12 @@ def predictor(published: Published) -> Predictor:
 
 
 def wanted(space: FeatureSpace, model: bytes, rows: list[dict[str, Any]], codec: str) -> npt.NDArray[np.float32]:
-    """Answers by the bare model, and for uint8 the nearest of 256 values, computed here in float64."""
+    """Answers by the bare model; of float16 as numpy rounds, of uint8 the nearest of 256, computed here in float64."""
     raw = Runtime(model, space, 3).infer(space.encode_rows(rows).inputs)
     if codec == "float32":
         return raw
+    if codec == "float16":
+        return raw.astype(np.float16).astype(np.float32)
     low, high = np.array([0.0, -1.0, -1.0]), np.array([1.0, 1.0, 1.0])
     steps = np.clip(np.round((raw - low) / (high - low) * 255), 0, 255)
     nearest: npt.NDArray[np.float32] = (low + (high - low) * steps / 255).astype(np.float32)
@@ -244,7 +246,7 @@ def test_parts_that_do_not_belong_together_are_refused(published: Published) -> 
     release = published.release
     with pytest.raises(BadArtifact, match="must have the digest 0000"):
         Predictor.load(published.models, replace(release, bundle_digest="0" * 64))
-    other = {"name": "float32", "width": 3} if published.codec == "uint8" else {**release.codec, "width": 9}
+    other = {"name": "float32", "width": 9 if published.codec == "float32" else 3}
     with pytest.raises(BadArtifact, match=r"must be of bundle .*Precompute it again"):
         Predictor.load(published.models, replace(release, codec=other))
 

@@ -58,7 +58,7 @@ def test_what_was_written_is_read() -> None:
     rows=st.integers(0, 40),
     width=st.integers(1, 3),
     block=st.integers(1, 9),
-    dtype=st.sampled_from(["<f4", "u1"]),
+    dtype=st.sampled_from(["<f4", "u1", "<f2"]),
     data=st.data(),
 )
 def test_chunks_of_any_size_give_the_same_bytes(

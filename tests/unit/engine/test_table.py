@@ -28,7 +28,7 @@ ROWS, SHARD_BLOCKS = 50_000, 3
 
 
 def spec_of(codec: str, rows: int = ROWS, shard_blocks: int = SHARD_BLOCKS) -> TableSpec:
-    """A table of ``SCHEMA``: 12 bytes a row in float32 (5,461 rows a block), 3 in uint8 (21,845)."""
+    """A table of ``SCHEMA``: 12 bytes a row in float32 (5,461 rows a block), 6 in float16 (10,922), 3 in uint8."""
     made = codec_named(codec, SCHEMA)
     row_bytes = SCHEMA.width * made.dtype.itemsize
     return TableSpec(
@@ -80,7 +80,7 @@ def storage() -> Iterator[Storage]:
     storage.remove_tree("t")
 
 
-@pytest.fixture(params=["float32", "uint8"])
+@pytest.fixture(params=["float32", "float16", "uint8"])
 def spec(request: pytest.FixtureRequest, storage: Storage) -> TableSpec:
     spec = spec_of(request.param)
     write_table(storage, spec)
@@ -88,8 +88,10 @@ def spec(request: pytest.FixtureRequest, storage: Storage) -> TableSpec:
 
 
 def expected(spec: TableSpec) -> npt.NDArray[np.float32]:
-    """The values the table must answer: float32 as it is; uint8 to the nearest of 256, computed here in float64."""
+    """The values the table must answer: of uint8 the nearest of 256, computed here in float64; else numpy's."""
     values = answers(spec.rows).astype(np.float64)
+    if spec.codec["name"] == "float16":
+        return values.astype(np.float16).astype(np.float32)
     if spec.codec["name"] == "float32":
         return values.astype(np.float32)
     low, high = np.array([0.0, -1.0, -1.0]), np.array([1.0, 1.0, 1.0])
@@ -101,7 +103,7 @@ def expected(spec: TableSpec) -> npt.NDArray[np.float32]:
 def test_every_row_is_what_was_written(storage: Storage, spec: TableSpec) -> None:
     table = DenseTable.open(storage, "t")
     wanted = expected(spec)
-    ties = 1e-6 if spec.codec["name"] == "float32" else 1 / 255 + 1e-6  # a tie may go either way here
+    ties = 1 / 255 + 1e-6 if spec.codec["name"] == "uint8" else 1e-6  # a tie may go either way here
     values, hit = table.lookup(np.arange(spec.rows))
     assert hit.all()
     assert values.dtype == np.float32
@@ -188,7 +190,7 @@ def test_a_shared_folder_that_others_may_write_to_is_refused(storage: Storage, s
         DenseTable.open(storage, "t", shared=str(tmp_path))
 
 
-@pytest.mark.parametrize("codec, blocks", [("float32", 10), ("uint8", 3)])
+@pytest.mark.parametrize("codec, blocks", [("float32", 10), ("float16", 5), ("uint8", 3)])
 def test_a_flipped_value_makes_its_block_a_miss(
     storage: Storage, codec: str, blocks: int, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -342,6 +344,7 @@ def test_the_manifest_is_read_alone(storage: Storage, spec: TableSpec) -> None:
 def test_the_key_stays_what_it_was() -> None:
     # Written down once: if it changes, no published table is found any more.
     assert spec_of("float32").key == "b95ef99ff6781dce8e17394ae2785c83"
+    assert spec_of("float16").key == "c8755f50cc49db8ebbf5091ae7750ea9"
     assert spec_of("uint8").key == "228ee25d6e56a1b49424f9841b1f8125"
 
 
