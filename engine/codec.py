@@ -302,7 +302,7 @@ def _scale(low: float, high: float) -> tuple[Values, Values]:
 
 def _whole_rows(flags: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     """Return of which rows every flag is set."""
-    whole: npt.NDArray[np.bool_] = flags.all(axis=1)
+    whole: npt.NDArray[np.bool_] = np.logical_and.reduce(flags, axis=1)
     return whole
 
 
