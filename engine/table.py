@@ -175,7 +175,8 @@ class DenseTable:
 
     def row(self, ordinal: int) -> tuple[float, ...] | None:
         """Return the ``width`` values at an ordinal of the space, or None where its block is corrupt."""
-        if self._state[ordinal // self._rows_per_block] != _GOOD and not self._check(ordinal // self._rows_per_block):
+        block = ordinal // self._rows_per_block
+        if self._state[block] != _GOOD and not self.check_block(block):
             return None
         return self._decode_row(self._unpack(self._map, ordinal * self._row_bytes))
 
@@ -191,7 +192,7 @@ class DenseTable:
             blocks = ordinals // self._rows_per_block
             for block in np.unique(blocks[hit]).tolist():
                 if self._state[block] != _GOOD:
-                    self._check(block)
+                    self.check_block(block)
             hit &= self._states[blocks] == _GOOD
         return self.codec.decode(np.take(self._codes, ordinals, axis=0)), hit
 
@@ -203,12 +204,12 @@ class DenseTable:
     def check_all(self, progress: Callable[[int], object] = lambda _: None) -> int:
         """Check every block again, also those found good before; return how many are corrupt."""
         for block in range(len(self._checksums)):
-            self._check(block)
+            self.check_block(block)
             progress(1)
         return self.corrupt_blocks
 
-    def _check(self, block: int) -> bool:
-        """Hold a block against its checksum and remember the finding; return whether it is good."""
+    def check_block(self, block: int) -> bool:
+        """Hold a block against its checksum, also one found good before; remember and return whether it is good."""
         start = block * self._rows_per_block * self._row_bytes
         stop = min(start + self._rows_per_block * self._row_bytes, self.size_bytes)
         good = crc32c(memoryview(self._map)[start:stop]) == int(self._checksums[block])

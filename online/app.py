@@ -17,7 +17,7 @@ from online.metrics import Metrics
 from online.request_log import RequestLog
 from online.serving import Serving
 from online.token import Tokens
-from online.views import operations, predict, single_row, tensorflow_serving
+from online.views import open_inference, operations, predict, single_row, tensorflow_serving
 
 # What may become the value of a label: anybody can send a method of his own.
 _METHODS = {"GET", "HEAD", "POST"}
@@ -38,7 +38,7 @@ def create_app(
     serving = Serving(
         holder=holder, config=config, metrics=metrics or Metrics(), admission=Admission(config.max_concurrent)
     )
-    for views in (single_row, predict, tensorflow_serving, operations):
+    for views in (single_row, predict, tensorflow_serving, open_inference, operations):
         views.mount(app, serving)
     log = RequestLog(config.log_requests)
 

@@ -91,6 +91,9 @@ class ServeConfig:
         "directory for private copies of tables; the system's if not given", _text, default=None
     )
     poll_s: float = _setting("seconds between two looks at the label", _seconds, default=5.0)
+    scrub_s: float = _setting(
+        "seconds in which every block of the tables is checked once more", _seconds, default=3600.0
+    )
     drain_s: int = _setting("seconds that requests under way have after SIGTERM", _integer(1, 3600), default=30)
     max_body_bytes: int = _setting("largest request body", _integer(1, 1 << 40), default=8 << 20)
     max_rows: int = _setting("most rows in one request", _integer(1, 1 << 30), default=100_000)

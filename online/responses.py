@@ -106,7 +106,7 @@ class Renderer:
             kind,
             ("Content-Length", str(len(body))),
             NO_STORE,
-            ("Foretable-Source", _counted(answers.rows_by_source())),
+            ("Foretable-Source", counted(answers.rows_by_source())),
             ("Foretable-Release", str(self.release)),
         ]
 
@@ -119,7 +119,8 @@ def _column(output: Output, values: npt.NDArray[np.float32]) -> npt.NDArray[np.f
     return np.ascontiguousarray(values[:, 0] if output.width == 1 else values)
 
 
-def _counted(rows: Mapping[Source, int]) -> str:
+def counted(rows: Mapping[Source, int]) -> str:
+    """Return the source of all rows, or each source with its rows where there are several."""
     if len(rows) == 1:
         return next(iter(rows)).text
     return ", ".join(f"{source.text}={count}" for source, count in rows.items()) or Source.NONE.text

@@ -95,12 +95,14 @@ def _load(config: ServeConfig, outcome: Any, supervisor: int) -> Callable[..., A
     try:
         from online.app import create_app
         from online.follower import Follower
+        from online.scrubber import Scrubber
         from online.token import Tokens
 
         tokens = Tokens(config.token_file) if config.token_file else None
         holder = _holder(config)
         app = create_app(holder, config, tokens=tokens)
         Follower(holder, config, beside=[tokens.refresh] if tokens else []).start()
+        Scrubber(holder, config.scrub_s).start()
     except ForetableError as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
         outcome.value = error.exit_code
