@@ -87,7 +87,8 @@ demo: setup-demo ## Train, precompute, publish, serve and ask, on real flights
 test: test-unit $(if $(REQUIRE_SERVICES),airflow) ## Run every test
 	@layers=(); for layer in contract integration e2e; do \
 		if [ -n "$$(find tests/$$layer -name 'test_*.py' -print -quit 2>/dev/null)" ]; then layers+=("tests/$$layer"); fi; done; \
-	if [ "$${#layers[@]}" -gt 0 ]; then $(call in-java,scripts/ensure_maven.sh >/dev/null; $(BIN)/python -m pytest "$${layers[@]}"); fi
+	if [ "$${#layers[@]}" -gt 0 ]; then $(call in-java,scripts/ensure_maven.sh >/dev/null; \
+		scripts/ensure_qemu.sh >/dev/null; $(BIN)/python -m pytest "$${layers[@]}"); fi
 
 test-unit: setup ## Run the unit tests, in parallel
 	@$(BIN)/python -m pytest tests/unit -n auto

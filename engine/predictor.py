@@ -120,6 +120,11 @@ class Predictor:
                 raise BadArtifact(message)
         return cls(release, bundle, runtime, table, numeric_class=numeric_class)
 
+    @property
+    def same_numeric_class(self) -> bool:
+        """Whether this CPU's numeric class is that of the bundle: answers of the model are then equal to the bit."""
+        return self.numeric_class == self.bundle.numeric_class
+
     def predict_row(self, row: Mapping[str, object], *, deadline: float | None = None) -> Answer:
         """Answer one row of raw values by feature name.
 

@@ -39,7 +39,7 @@ def metadata(served: Served) -> dict[str, Any]:
             "table": release.table,
             "released": release.time,
             "numeric_class": predictor.numeric_class,
-            "same_numeric_class": predictor.numeric_class == predictor.bundle.numeric_class,
+            "same_numeric_class": predictor.same_numeric_class,
             **predictor.space.to_json(),
             "outputs": predictor.schema.to_json(),
         },

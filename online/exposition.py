@@ -78,12 +78,16 @@ class ServerCollector(Collector):
         age = GaugeMetricFamily(
             "foretable_release_age_seconds", "Seconds since the release served was made.", labels=labels
         )
+        same = GaugeMetricFamily(
+            "foretable_numeric_class_same", "1 where this CPU's numeric class is that of the release.", labels=labels
+        )
         for place, served in holder.current.copy().items():
             predictor = served.predictor
             corrupt.add_metric(place, predictor.table.corrupt_blocks if predictor.table else 0)
             release.add_metric(place, served.release)
+            same.add_metric(place, predictor.same_numeric_class)
             age.add_metric(place, time.time() - datetime.fromisoformat(predictor.release.time).timestamp())
-        yield from (corrupt, release, age)
+        yield from (corrupt, release, age, same)
         yield from self._following(labels)
 
     def _following(self, labels: list[str]) -> Iterator[Metric]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from engine.registry import ModelRegistry
 from online.config import ServeConfig
 from online.responses import Renderer
 
+_log = logging.getLogger(__name__)
 # Model and label.
 Place = tuple[str, str]
 
@@ -124,6 +126,15 @@ def load(models: ModelRegistry, config: ServeConfig, label: str, record: LabelRe
     renderer = Renderer(models.name, predictor, max_age_s=config.max_age_s)
     served = Served(model=models.name, label=label, record=record, predictor=predictor, renderer=renderer)
     warm_up(served)
+    if not predictor.same_numeric_class:
+        _log.warning(
+            "model %s release %d: this CPU is of numeric class %s, the bundle of %s: the model's answers are within "
+            "1e-6 of those elsewhere, not equal to the bit",
+            models.name,
+            release.number,
+            predictor.numeric_class,
+            predictor.bundle.numeric_class,
+        )
     return served
 
 

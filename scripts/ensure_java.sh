@@ -29,21 +29,14 @@ find_home() { # prints the home of the first Java that suits
 
 install_java() { # the first package that the system's package manager has
     local package
-    if command -v apt-get >/dev/null; then
-        as_root apt-get update -qq || true # an old index may do
-        for package in openjdk-17-jre-headless openjdk-21-jre-headless; do
-            as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$package" && return 0
-        done
-    elif command -v dnf >/dev/null; then
-        for package in java-17-openjdk-headless java-21-openjdk-headless; do
-            as_root dnf install -q -y "$package" && return 0
-        done
-    fi
+    for package in openjdk-17-jre-headless openjdk-21-jre-headless java-17-openjdk-headless java-21-openjdk-headless; do
+        if install_package "$package"; then return; fi
+    done
     return 1
 }
 
 if find_home; then exit 0; fi
-if may_install && { command -v apt-get || command -v dnf; } >/dev/null; then
+if may_install; then
     echo "java: none that Spark can use; installing one with the system's package manager" >&2
     install_java >&2 || true
     hash -r

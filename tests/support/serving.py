@@ -11,6 +11,7 @@ import selectors
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Self
@@ -37,10 +38,12 @@ def load_both(registry: Path, **settings: Any) -> tuple[ServeConfig, Holder]:
 class ServerProcess:
     """The server program on a free port. A context manager: it is up inside, and gone after."""
 
-    def __init__(self, registry: Path | str, *options: str, logs: Path, **environment: str) -> None:
-        """Start it; ``__enter__`` waits until it is ready."""
+    def __init__(
+        self, registry: Path | str, *options: str, logs: Path, emulator: Sequence[str] = (), **environment: str
+    ) -> None:
+        """Start it, on a machine or in an emulator of another; ``__enter__`` waits until it is ready."""
         self.logs = logs
-        argv = [sys.executable, "-m", "online.server", "--registry", str(registry), "--port", "0", *options]
+        argv = [*emulator, sys.executable, "-m", "online.server", "--registry", str(registry), "--port", "0", *options]
         with logs.open("wb") as file:
             self.process = subprocess.Popen(
                 argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=file, text=True, env={**os.environ, **environment}
@@ -53,7 +56,7 @@ class ServerProcess:
         assert self.process.stdout
         with selectors.DefaultSelector() as selector:
             selector.register(self.process.stdout, selectors.EVENT_READ)
-            ready = selector.select(timeout=60)
+            ready = selector.select(timeout=120)
         self.announcement = self.process.stdout.readline().strip() if ready else ""
         found = re.fullmatch(r"serving .+ on https?://127\.0\.0\.1:([0-9]+)", self.announcement)
         if not found:
