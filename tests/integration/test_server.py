@@ -161,6 +161,51 @@ def test_what_is_no_http(server: ServerProcess) -> None:
     assert server.request(query(ROW))[0] == 200
 
 
+def test_stalled_bodies_take_their_places_and_no_more(published: Path, tmp_path: Path) -> None:
+    head = f"POST {PREDICT} HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\n".encode() + b'{"instances": ['
+    with ServerProcess(published, "--max-concurrent", "3", logs=tmp_path / "log") as running:
+        stalled = [socket.create_connection(("127.0.0.1", running.port)) for _ in range(3)]
+        for connection in stalled:
+            connection.sendall(head)
+        running.wait_for_metric("foretable_requests_under_way", 3)
+        for _ in range(20):
+            assert running.request(query(ROW))[0] == 200  # lookups have threads of their own
+        status, headers, body = running.request(PREDICT, {"instances": [ROW]})
+        assert (status, headers["retry-after"], b"--max-concurrent" in body) == (503, "1", True)
+        assert running.request(query(MISS))[0] == 503
+        for connection in stalled:
+            connection.close()
+        running.wait_for_metric("foretable_requests_under_way", 0)
+        assert running.request(PREDICT, {"instances": [ROW]})[0] == 200
+        assert running.metric("foretable_sheds_total") == 2
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        b"X-Long: " + b"x" * 200_000 + b"\r\n",
+        b"".join(b"X-%d: x\r\n" % number for number in range(5_000)),
+        b"X-Request-Id: \x00\r\n",
+        b"Content-Length: 5\r\nContent-Length: 6\r\n",
+        b"Content-Length: -1\r\n",
+        b"Content-Length: 99999999999999999999\r\n",
+        b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n",
+        b"Foretable-Deadline: \xff\r\n",
+        b"Expect: nonsense\r\n",
+    ],
+)
+def test_headers_that_no_client_should_send(server: ServerProcess, headers: bytes) -> None:
+    for method, path in ((b"GET", query(MISS)), (b"POST", PREDICT)):
+        request = method + b" " + path.encode() + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + headers + b"\r\n"
+        try:
+            reply = raw(server, request, hang_up=True)
+        except ConnectionError:
+            reply = b""
+        assert not reply.startswith(b"HTTP/1.1 5"), reply
+    assert server.request(query(ROW))[0] == 200
+    assert server.metric("foretable_requests_under_way") == 0
+
+
 def test_release_changes_while_requests_run(registry: Path, tmp_path: Path) -> None:
     failures: list[object] = []
     seen: set[tuple[int, str]] = set()
