@@ -11,6 +11,8 @@ import pyarrow as pa
 from engine.errors import InvalidInput
 
 _LENGTH = Struct("<I")
+# Where the upper bytes of a length stand, from the first of them.
+_UPPER = np.arange(3)
 
 
 def parse_byte_strings(data: memoryview, count: int, *, feature: str) -> pa.LargeStringArray:
@@ -25,30 +27,35 @@ def parse_byte_strings(data: memoryview, count: int, *, feature: str) -> pa.Larg
         InvalidInput: there are more or fewer elements, or one is not UTF-8.
     """
     raw = np.frombuffer(data, np.uint8)
-    cut = _equally_long(raw, count)
-    contents, offsets = cut if cut is not None else _each(raw, data, count, feature)
-    texts = pa.LargeStringArray.from_buffers(count, pa.py_buffer(offsets), pa.py_buffer(contents))
+    starts = _starts_of_short(raw, count)
+    if starts is None:
+        starts = _starts(data, count, feature)
+    is_content = np.ones(len(raw), bool)
+    for place in range(_LENGTH.size):
+        is_content[starts[:-1] + place] = False
+    offsets = starts - _LENGTH.size * np.arange(count + 1)
+    texts = pa.LargeStringArray.from_buffers(count, pa.py_buffer(offsets), pa.py_buffer(raw[is_content]))
     _check_utf8(texts, feature)
     return texts
 
 
-def _equally_long(raw: npt.NDArray[np.uint8], count: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]] | None:
-    """Return contents and offsets of elements of one length, as codes are, found without a loop; else None."""
-    size = len(raw) // count
-    if size < _LENGTH.size or size * count != len(raw):
+def _starts_of_short(raw: npt.NDArray[np.uint8], count: int) -> npt.NDArray[np.int64] | None:
+    """Return what ``_starts`` does, without its loop; None where an element is empty, past 255 bytes, or has a NUL.
+
+    Of other elements the only zeros are the upper three bytes of each length. So the zeros say where elements begin;
+    that each then ends where the next begins proves it, whatever the bytes are.
+    """
+    zeros = np.flatnonzero(raw == 0)
+    if len(zeros) != 3 * count or zeros[0] != 1:
         return None
-    elements = raw.reshape(count, size)
-    length = np.frombuffer(_LENGTH.pack(size - _LENGTH.size), np.uint8)
-    if not (elements[:, : _LENGTH.size] == length).all():
-        return None
-    contents = np.ascontiguousarray(elements[:, _LENGTH.size :]).reshape(-1)
-    return contents, np.arange(count + 1, dtype=np.int64) * (size - _LENGTH.size)
+    triples = zeros.reshape(count, 3)
+    starts = np.append(triples[:, 0] - 1, len(raw))
+    chained = starts[:-1] + _LENGTH.size + raw[starts[:-1]] == starts[1:]
+    return starts if chained.all() and (triples - triples[:, :1] == _UPPER).all() else None
 
 
-def _each(
-    raw: npt.NDArray[np.uint8], data: memoryview, count: int, feature: str
-) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-    """Return contents and offsets of elements of any length. Where one begins is known only from the one before."""
+def _starts(data: memoryview, count: int, feature: str) -> npt.NDArray[np.int64]:
+    """Return where each element's length begins and the last element ends; known only from the element before."""
     unpack, at, starts = _LENGTH.unpack_from, 0, [0]
     try:
         for _ in range(count):
@@ -57,17 +64,13 @@ def _each(
     except error:  # past the end
         at = -1
     if at != len(data):
-        got = "fewer" if at < 0 or at > len(data) else "more"
+        got = "more" if 0 <= at < len(data) else "fewer"
         message = (
             f"feature {feature!r} must have {count} elements in its {len(data)} bytes, each its length in 4 bytes "
             f"and as many bytes; got {got} bytes"
         )
         raise InvalidInput(message, cause="bad_body", feature=feature)
-    offsets = np.array(starts, np.int64)
-    is_content = np.ones(len(raw), bool)
-    for place in range(_LENGTH.size):
-        is_content[offsets[:-1] + place] = False
-    return raw[is_content], offsets - _LENGTH.size * np.arange(count + 1)
+    return np.array(starts, np.int64)
 
 
 def _check_utf8(texts: pa.LargeStringArray, feature: str) -> None:

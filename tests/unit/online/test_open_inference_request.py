@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from engine.errors import InvalidInput
@@ -273,10 +273,27 @@ def test_booleans_are_zero_or_one() -> None:
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=1, max_size=8))
+@example(["a" * 255, "b" * 256, "c" * 70_000])
+@example(["a" * 255, "é", "x"])
+@example(["\0\0\0", ""])
+@example(["a\0\0\0"])
+@example(["\x01\0\0\0x", "y"])
 def test_byte_strings_of_any_length(values: list[str]) -> None:
     space = FeatureSpace([Number("x")])
     body, header = infer_body({"x": ("BYTES", [len(values)], byte_strings(*values))})
     assert parse(body, header, space).table["x"].to_pylist() == values
+
+
+@given(st.lists(st.sampled_from([b"\0", b"\x01", b"\x02", b"\x05", b"a", b"bc"]), max_size=40), st.integers(1, 4))
+def test_byte_strings_are_all_of_the_data_or_refused(pieces: list[bytes], count: int) -> None:
+    data = b"".join(pieces)
+    try:
+        table = parse(*infer_body({"x": ("BYTES", [count], data)}), space=FeatureSpace([Number("x")])).table
+    except InvalidInput:
+        return
+    values = table["x"].to_pylist()
+    assert len(values) == count
+    assert byte_strings(*values) == data
 
 
 @settings(max_examples=400)
