@@ -33,6 +33,7 @@ class BundleContents:
         variants: variant name -> LiteRT flatbuffer.
         golden_rows: raw rows by feature name.
         golden_answers: float32 of shape (rows, width): the float32 variant's answers, before the codec.
+        variant_answers: the other variants' answers to them, by name, each as ``golden_answers``.
         metrics: on the holdout, e.g. ``{"on_time.log_loss": 0.55}``.
         histogram: how the answers to the holdout spread: see ``engine.histogram``.
         limits: what the gate holds a candidate to: see ``engine.definition.GateLimits``.
@@ -50,14 +51,20 @@ class BundleContents:
     histogram: Mapping[str, Any]
     limits: Mapping[str, Any]
     training: Mapping[str, Any] = field(default_factory=dict)
+    variant_answers: Mapping[str, npt.NDArray[np.float32]] = field(default_factory=dict)
     time: str = field(default_factory=now_text)
 
 
 def write_bundle(storage: Storage, folder: str, contents: BundleContents) -> str:
     """Write a bundle under ``folder/<id>``, its manifest last; return the id. The same contents have the same id."""
     files = {f"model.{name}.tflite": data for name, data in contents.variants.items()}
-    answers = [[float(value) for value in row] for row in contents.golden_answers]
-    files["golden.json"] = canonical_json({"rows": [dict(row) for row in contents.golden_rows], "answers": answers})
+    golden: dict[str, Any] = {
+        "rows": [dict(row) for row in contents.golden_rows],
+        "answers": contents.golden_answers.tolist(),
+    }
+    if contents.variant_answers:  # left out where there are none: such bundles keep the ids they had
+        golden["variants"] = {name: answers.tolist() for name, answers in contents.variant_answers.items()}
+    files["golden.json"] = canonical_json(golden)
     manifest = new_manifest(
         KIND,
         VERSION,
@@ -167,6 +174,18 @@ class Bundle:
         """Return the golden rows as raw values, and their answers, float32 of shape (rows, width)."""
         fields = json.loads(self.file("golden.json"))
         return fields["rows"], np.array(fields["answers"], np.float32).reshape(-1, self.schema.width)
+
+    def golden_answers(self, variant: str) -> npt.NDArray[np.float32] | None:
+        """Return a variant's answers to the golden rows as ``golden_rows`` does; None where the bundle has none."""
+        fields = json.loads(self.file("golden.json"))
+        answers = fields["answers"] if variant == "float32" else fields.get("variants", {}).get(variant)
+        return None if answers is None else np.array(answers, np.float32).reshape(-1, self.schema.width)
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """The names of its LiteRT models, ``float32`` first."""
+        names: dict[str, str] = self.manifest["variants"]
+        return tuple(sorted(names, key=lambda name: (name != "float32", name)))
 
     def check_numeric_class(self, runtime: Runtime) -> str:
         """Return this CPU's numeric class for the float32 variant, after holding its golden answers to the promise.

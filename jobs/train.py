@@ -86,7 +86,7 @@ def train(registry: Registry, job: TrainJob, report: Callable[[str], object] = l
     Args:
         registry: where checkpoints and the bundle go.
         job: what to train.
-        report: told a line after each epoch, and of bad rows that were left out.
+        report: told a line after each epoch, of bad rows that were left out, and why a variant was.
 
     Raises:
         BadSettings: the definition, the run or what it would resume does not fit.
@@ -131,7 +131,7 @@ def train(registry: Registry, job: TrainJob, report: Callable[[str], object] = l
         "best_epoch": trainer.best_epoch,
         "versions": {package: version(package) for package in ("keras", "ai-edge-litert", "numpy")},
     }
-    contents = bundle_contents(definition, trainer.model, parts["holdout"], origin)
+    contents = bundle_contents(definition, trainer.model, parts["holdout"], origin, report)
     return Trained(
         model=definition.name,
         run=name,

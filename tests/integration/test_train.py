@@ -130,6 +130,35 @@ def test_bundle_answers_as_its_keras_model(undisturbed: Registry) -> None:
     np.testing.assert_allclose(answers, wanted, atol=1e-5)
 
 
+def test_a_model_with_large_weights_has_an_int8_variant_too(tmp_path: Path) -> None:
+    path = edited(tmp_path, 'Dense(8, "relu")', 'Dense(128, "relu")')
+    lines: list[str] = []
+    done = train(Registry(str(tmp_path / "registry")), job(path, epochs=1), lines.append)
+    assert not any("int8" in line for line in lines)
+    bundle = Registry(str(tmp_path / "registry")).model("tiny").bundle(done.bundle)
+    assert bundle.variants == ("float32", "int8")
+    sizes = {name: entry["size_bytes"] for name, entry in bundle.manifest["files"].items()}
+    assert sizes["model.float32.tflite"] - sizes["model.int8.tflite"] > 3 * 12 * 128 - 2048  # 3 of 4 bytes a weight
+    inputs, answers = bundle.golden()
+    runtime = bundle.runtime("int8")
+    for size in (1, 32, 1024):
+        again = [runtime.infer(inputs.take(slice(start, start + size))) for start in range(0, 64, size)]
+        stored = bundle.golden_answers("int8")
+        assert stored is not None
+        assert np.concatenate(again).tobytes() == stored.tobytes()
+    assert 0 < np.abs(stored - answers).max() < 0.05
+
+
+def test_a_model_that_int8_makes_no_smaller_keeps_float32_and_the_log_says_why(tmp_path: Path) -> None:
+    lines: list[str] = []
+    done = train(Registry(str(tmp_path)), job(epochs=1), lines.append)
+    bundle = Registry(str(tmp_path)).model("tiny").bundle(done.bundle)
+    assert bundle.variants == ("float32",)
+    assert lines[-1].startswith("no int8 variant: an int8 model must be smaller than its float32 one; got ")
+    assert bundle.manifest["training"]["left_out"] == {"int8": lines[-1].removeprefix("no int8 variant: ")}
+    assert bundle.golden_answers("int8") is None
+
+
 def test_numbers_and_tensors_train_and_export(tmp_path: Path) -> None:
     done = train(Registry(str(tmp_path)), job(NUMBERS))
     bundle = Registry(str(tmp_path)).model("tiny-numbers").bundle(done.bundle)
@@ -281,10 +310,11 @@ def sample(space: FeatureSpace, rows: int = 3) -> Inputs:
 
 
 def export(space: FeatureSpace, between: Any) -> None:
-    from jobs.export import check_export, convert
+    from jobs.export import Converter
+    from jobs.export_check import check_export
 
     model = over(space, between)
-    check_export(convert(model, space, SCHEMA), model, space, SCHEMA, sample(space))
+    check_export(Converter(model, space, SCHEMA).convert(), model, space, SCHEMA, sample(space))
 
 
 def embedded(inputs: list[Any]) -> Any:
@@ -337,6 +367,28 @@ def test_attention_over_the_batch_is_refused() -> None:
 
     with pytest.raises(Refused, match="It mixes rows"):
         export(INDEX, lambda inputs: OverBatch()(embedded(inputs)))
+
+
+def test_int8_model_whose_rows_depend_on_their_neighbours_is_refused() -> None:
+    """A sound float32 model stands for one that the conversion spoiled: the int8 file is of another model."""
+    import keras
+
+    from jobs.export import Converter
+    from jobs.export_check import check_int8
+
+    class LessMean(keras.layers.Layer):
+        def call(self, x: Any) -> Any:
+            return x - keras.ops.mean(x, axis=0, keepdims=True)
+
+    def wide(inputs: list[Any]) -> Any:
+        return keras.layers.Dense(256)(embedded(inputs))
+
+    sound = Converter(over(INDEX, wide), INDEX, SCHEMA)
+    float32 = sound.convert()
+    check_int8(sound.convert("int8"), float32, INDEX, SCHEMA, sample(INDEX))
+    spoiled = Converter(over(INDEX, lambda inputs: LessMean()(wide(inputs))), INDEX, SCHEMA).convert("int8")
+    with pytest.raises(Refused, match="It mixes rows"):
+        check_int8(spoiled, float32, INDEX, SCHEMA, sample(INDEX))
 
 
 def test_answer_that_is_not_finite_is_refused() -> None:
