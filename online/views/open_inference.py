@@ -8,6 +8,7 @@ from time import time
 from flask import Flask, Response, request
 
 from engine.answer import Answers
+from engine.predictor import Predictor
 from online.body import UnsupportedBody, read_body
 from online.holder import Served
 from online.open_inference.metadata import model_metadata, server_metadata
@@ -66,15 +67,19 @@ def _infer(serving: Serving, served: Served) -> Response:
     asked = parse_request(
         body, request.headers.get(HEADER_LENGTH), predictor.space, predictor.schema, max_rows=config.max_rows
     )
-    answers = answering.answer(
-        serving,
-        predictor,
-        asked.table.num_rows,
-        lambda until: predictor.predict(asked.table, deadline=_earlier(until, asked)),
-    )
+    answers = _answers(serving, predictor, asked)
     answering.refuse_faults(answers)
     answering.count_rows(serving, answers)
     return _response(served, asked, answers)
+
+
+def _answers(serving: Serving, predictor: Predictor, asked: InferRequest) -> Answers:
+    table = asked.table
+    if table.num_rows == 1 and asked.timeout_s is None:
+        return answering.answer_row(serving, predictor, table.to_pylist()[0])
+    return answering.answer(
+        serving, predictor, table.num_rows, lambda until: predictor.predict(table, deadline=_earlier(until, asked))
+    )
 
 
 def _earlier(deadline: float | None, asked: InferRequest) -> float | None:

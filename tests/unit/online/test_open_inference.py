@@ -115,6 +115,23 @@ def test_one_source_is_one_word(client: Client) -> None:
         "size": ("BYTES", [1], ["1"]),
     }
     assert infer(client, one).get_json()["parameters"] == {"source": "table", "release": 1}
+    error = infer(client, {**one, "city": ("BYTES", [1], ["nowhere"])}).get_json()["error"]
+    assert error.startswith("row 0: feature 'city' must be one of Zürich")
+
+
+def test_a_row_alone_is_answered_as_among_others(client: Client) -> None:
+    rows = numbers_rows(3)
+    for row in (0, 1, 2, slice(0, 3)):
+        some = np.atleast_1d(np.arange(3)[row])
+        inputs: Inputs = {
+            "price": ("FP64", [len(some)], np.array([rows[i]["price"] for i in some], "<f8").tobytes()),
+            "plan": ("BYTES", [len(some)], byte_strings(*(str(rows[i]["plan"]) for i in some))),
+            "vector": ("FP32", [len(some), 2, 3], np.array([rows[i]["vector"] for i in some], "<f4").tobytes()),
+            "distance": ("FP16", [len(some)], np.array([rows[i]["distance"] for i in some], "<f2").tobytes()),
+        }
+        found = outputs_of(infer(client, inputs, f"/v2/models/{NUMBERS_NAME}/infer"))
+        expected = [answered(client, NUMBERS_NAME, rows)[i] for i in some]
+        assert found["share"].tobytes() == np.array([row["share"] for row in expected], "<f4").tobytes()
 
 
 def test_only_what_is_asked_is_binary(client: Client) -> None:

@@ -280,15 +280,21 @@ def test_booleans_are_zero_or_one() -> None:
 @example(["\x01\0\0\0x", "y"])
 def test_byte_strings_of_any_length(values: list[str]) -> None:
     space = FeatureSpace([Number("x")])
-    body, header = infer_body({"x": ("BYTES", [len(values)], byte_strings(*values))})
-    assert parse(body, header, space).table["x"].to_pylist() == values
+    for times in (1, 40):  # few and many are read in different ways
+        many = values * times
+        body, header = infer_body({"x": ("BYTES", [len(many)], byte_strings(*many))})
+        assert parse(body, header, space, max_rows=1000).table["x"].to_pylist() == many
 
 
+@pytest.mark.parametrize("before", [0, 40])
 @given(st.lists(st.sampled_from([b"\0", b"\x01", b"\x02", b"\x05", b"a", b"bc"]), max_size=40), st.integers(1, 4))
-def test_byte_strings_are_all_of_the_data_or_refused(pieces: list[bytes], count: int) -> None:
-    data = b"".join(pieces)
+def test_byte_strings_are_all_of_the_data_or_refused(before: int, pieces: list[bytes], count: int) -> None:
+    data = byte_strings("x") * before + b"".join(pieces)
+    count += before
     try:
-        table = parse(*infer_body({"x": ("BYTES", [count], data)}), space=FeatureSpace([Number("x")])).table
+        table = parse(
+            *infer_body({"x": ("BYTES", [count], data)}), space=FeatureSpace([Number("x")]), max_rows=1000
+        ).table
     except InvalidInput:
         return
     values = table["x"].to_pylist()
