@@ -132,15 +132,12 @@ def checked_shape(shape: object, feature: Feature) -> tuple[int, ...]:
         InvalidInput: it is another.
     """
     inner = [list(feature.shape)] if isinstance(feature, Tensor) else [[], [1]]
-    if (
-        isinstance(shape, list)
-        and shape
-        and all(type(length) is int for length in shape)
-        and shape[1:] in inner
-        and shape[0] > 0
-    ):
+    integers = isinstance(shape, list) and all(type(length) is int for length in shape)
+    if isinstance(shape, list) and integers and shape and shape[0] > 0 and shape[1:] in inner:
         return tuple(shape)
     wanted = " or ".join(f"[{', '.join(['N', *map(str, each)])}]" for each in inner)
-    got = str(shape)[:80] if isinstance(shape, list) else kind_of(shape)
+    got = kind_of(shape)
+    if isinstance(shape, list):  # what is no integer may nest deeper than Python can print
+        got = str(shape)[:80] if integers else "a list of others than integers"
     message = f"feature {feature.name!r} must have shape {wanted} with N at least 1; got {got}"
     raise InvalidInput(message, cause="bad_body", feature=feature.name)
