@@ -35,6 +35,7 @@ HOMES = {
     "werkzeug": ("online/*",),
     "granian": ("online/*",),
     "prometheus_client": ("online/*",),
+    "httpx": ("online/client/*",),
     "kafka": ("streaming/*",),
     "confluent_kafka": ("streaming/*",),
     "ai_edge_litert": ("engine/*",),
