@@ -198,3 +198,21 @@ class Bundle:
         here = numeric_class(found)
         check_answers(found, wanted, where=self.path, same_class=here == self.numeric_class)
         return here
+
+    def check_variant(self, variant: str, runtime: Runtime, *, here: str) -> None:
+        """Hold a variant's golden answers to those stored, to the bit, where this CPU is of the exporter's class.
+
+        The numeric class is of the float32 variant: integer kernels are chosen by other instructions.
+
+        Args:
+            variant: its name.
+            runtime: it, loaded.
+            here: this CPU's numeric class.
+
+        Raises:
+            BadArtifact: an answer differs.
+        """
+        wanted = self.golden_answers(variant)
+        if wanted is not None and here == self.numeric_class:
+            found = runtime.infer(self.golden()[0])
+            check_answers(found, wanted, where=f"{self.path}, {variant}", same_class=True)

@@ -10,6 +10,7 @@ import foretable
 
 _COMMANDS = {
     "train": ("jobs.train", "fit a definition to its data and export a bundle"),
+    "variants": ("jobs.variants", "measure float32 and int8 on this host, and the codecs; say which to take"),
     "precompute": ("jobs.precompute", "compute all answers of a bundle into a lookup table"),
     "publish": ("jobs.publish", "gate a bundle and its table, and point a label to them"),
     "rollback": ("jobs.rollback", "point a label back to an earlier release"),

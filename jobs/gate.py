@@ -22,6 +22,8 @@ from engine.predictor import Predictor
 from engine.registry import ModelRegistry
 from engine.table import DenseTable, TableSpec, read_table_manifest
 from jobs.digested import digest_file
+from jobs.variant_choice import REFERENCE, SAMPLE_ROWS, error_objections
+from jobs.variant_figures import measure_variants, output_errors, sample_rows
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,9 @@ def run_gate(candidate: Candidate) -> Iterator[Check]:
     yield _checked("golden rows", partial(_golden_rows, candidate))
     if table:
         yield _checked("recomputed rows", partial(_recomputed_rows, candidate, table))
+    if candidate.predictor.release.variant != REFERENCE:
+        yield _checked("variant error", partial(_variant_error, candidate))
+        yield _checked("variant rate", partial(_variant_rate, candidate))
     yield _checked("codec error", partial(_codec_error, candidate))
     yield from _metrics(candidate)
     yield _checked("response distribution", partial(_distribution, candidate))
@@ -130,7 +135,11 @@ def _table_rows(candidate: Candidate, spec: TableSpec) -> Finding:
 def _golden_rows(candidate: Candidate) -> Finding:
     """The stored golden answers, through the codec, against every way this release answers them."""
     predictor = candidate.predictor
-    rows, raw = predictor.bundle.golden_rows()
+    rows, _ = predictor.bundle.golden_rows()
+    variant = predictor.release.variant
+    raw = predictor.bundle.golden_answers(variant)
+    if raw is None:
+        return False, f"the bundle has no golden answers of {variant}", "there: export the bundle again"
     same_class = predictor.numeric_class == predictor.bundle.numeric_class
     bulk = predictor.predict_rows(rows).values
     single = np.array([predictor.predict_row(row).values for row in rows], np.float32)
@@ -140,6 +149,8 @@ def _golden_rows(candidate: Candidate) -> Finding:
         return equal == len(rows), f"{equal} of {len(rows)} equal to the bit", "all"
     error = float(max(np.abs(bulk - raw).max(), np.abs(single - raw).max()))
     allowed = TOLERANCE * max(1.0, float(np.abs(raw).max())) + 2 * float(predictor.codec.error_limits().max())
+    if variant != REFERENCE:  # what differs by a rounding may fall into the next of its 8-bit steps
+        allowed += max(candidate.limits.variant_limits(predictor.schema).values())
     figure = f"largest error {error:.3g} on another numeric class ({predictor.numeric_class})"
     return error <= allowed, figure, f"{allowed:.3g} or less"
 
@@ -155,6 +166,34 @@ def _recomputed_rows(candidate: Candidate, table: DenseTable) -> Finding:
     again = predictor.infer(predictor.space.inputs_at(ordinals))
     equal = int((hit & (values.view(np.uint32) == again.view(np.uint32)).all(axis=1)).sum())
     return equal == len(ordinals), f"{equal:,} of {len(ordinals):,} equal to the bit", "all"
+
+
+def _variant_error(candidate: Candidate) -> Finding:
+    """The variant against float32, before the codec, on the rows of the choice at precompute: the same for all time."""
+    predictor = candidate.predictor
+    bundle = predictor.bundle
+    sample = sample_rows(bundle, SAMPLE_ROWS)
+    errors = output_errors(predictor.infer_raw(sample), bundle.runtime().infer(sample), bundle.schema)
+    limits = candidate.limits.variant_limits(bundle.schema)
+    worst = max(errors, key=lambda name: errors[name].largest / limits[name])
+    figure = f"{errors[worst].largest:.3g} at most against float32 ({worst} of {predictor.release.variant})"
+    return not error_objections(errors, limits), figure, f"{limits[worst]:.3g} or less"
+
+
+def _variant_rate(candidate: Candidate) -> Finding:
+    """The variant's bulk rate: as it was measured where its table was precomputed, else here."""
+    predictor = candidate.predictor
+    variant, limit = predictor.release.variant, "above float32's"
+    if predictor.table:
+        folder = candidate.models.table_path(predictor.table.spec.key)
+        choice = read_table_manifest(candidate.models.storage, folder).get("choice")
+        if choice:
+            figure = f"{variant}: {choice['bulk_ratio']:.2f} times float32's where it was precomputed"
+            if choice["override"]:
+                return True, f"{figure}; overridden there: {choice['override']}", limit
+            return choice["bulk_ratio"] > 1, figure, limit
+    (figures,) = measure_variants(predictor.bundle, [variant], rows=1)
+    return figures.bulk_ratio > 1, f"{variant}: {figures.bulk_ratio:.2f} times float32's on this host", limit
 
 
 def _codec_error(candidate: Candidate) -> Finding:

@@ -11,7 +11,7 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from engine.bundle import Bundle
 from engine.codec import codec_named
@@ -25,6 +25,7 @@ from jobs.progress import progress_bar
 from jobs.runner import Runner
 from jobs.runner_options import add_runner, runner_of
 from jobs.shard_task import ShardDone, ShardTask, check_shard
+from jobs.variant_choice import VariantChoice, choose
 
 # A table is cut into about so many shards, within the bounds below: enough to keep a cluster busy and to lose little
 # when a worker dies; few enough that opening files is no cost.
@@ -42,6 +43,7 @@ class PrecomputeSettings:
         variant: which of its LiteRT models.
         codec: the output codec's name.
         shard_rows: rows a shard, rounded up to whole blocks; None fits it to the space.
+        override: take the variant although it is slower or errs by more than allowed, for this reason.
         quiet: no progress bar.
     """
 
@@ -50,6 +52,7 @@ class PrecomputeSettings:
     variant: str = "float32"
     codec: str = "float32"
     shard_rows: int | None = None
+    override: str | None = None
     quiet: bool = False
 
 
@@ -65,6 +68,7 @@ class Precomputed:
         computed_rows: by this run; the others were there.
         seconds: that the shards took.
         runner: which one ran them.
+        choice: what was measured of a variant other than float32; None where nothing was.
     """
 
     table: str
@@ -74,6 +78,7 @@ class Precomputed:
     computed_rows: int
     seconds: float
     runner: str
+    choice: VariantChoice | None = None
 
 
 def precompute(registry: Registry, settings: PrecomputeSettings, open_runner: Callable[[], Runner]) -> Precomputed:
@@ -85,7 +90,8 @@ def precompute(registry: Registry, settings: PrecomputeSettings, open_runner: Ca
         open_runner: called only when there is something to compute: starting Spark takes seconds.
 
     Raises:
-        BadSettings: the space is not finite, or the workers are of mixed numeric classes.
+        BadSettings: the space is not finite, the workers are of mixed numeric classes, or an override has no reason.
+        Refused: the variant is no faster than float32 on this host, or errs by more than the definition allows.
         BadArtifact: a stored file is damaged.
         Unavailable: a worker died or the storage failed; run it again.
     """
@@ -96,6 +102,7 @@ def precompute(registry: Registry, settings: PrecomputeSettings, open_runner: Ca
     if models.storage.exists(f"{folder}/manifest.json"):
         sizes = read_table_manifest(models.storage, folder)["files"].values()
         return _outcome(spec, sum(entry["size_bytes"] for entry in sizes), 0, 0.0, "none: it was there")
+    choice = choose(bundle, settings.variant, override=settings.override)
     present = _present(models, spec)
     missing = sorted(set(range(spec.shards)) - present.keys())
     runner = open_runner()
@@ -107,9 +114,10 @@ def precompute(registry: Registry, settings: PrecomputeSettings, open_runner: Ca
         )
     seconds = time.monotonic() - started
     shards = present | {done.number: done for done in results}
-    _finish(models, spec, shards)
+    _finish(models, spec, shards, choice)
     computed = sum(spec.layout(number).rows for number in missing)
-    return _outcome(spec, sum(done.size_bytes for done in shards.values()), computed, seconds, runner.name)
+    outcome = _outcome(spec, sum(done.size_bytes for done in shards.values()), computed, seconds, runner.name)
+    return replace(outcome, choice=choice)
 
 
 def table_spec(bundle: Bundle, settings: PrecomputeSettings) -> TableSpec:
@@ -140,7 +148,7 @@ def _present(models: ModelRegistry, spec: TableSpec) -> dict[int, ShardDone]:
     }
 
 
-def _finish(models: ModelRegistry, spec: TableSpec, shards: dict[int, ShardDone]) -> None:
+def _finish(models: ModelRegistry, spec: TableSpec, shards: dict[int, ShardDone], choice: VariantChoice | None) -> None:
     """See that every shard is there, whole, and write the manifest."""
     folder = models.table_path(spec.key)
     for number in range(spec.shards):
@@ -153,7 +161,8 @@ def _finish(models: ModelRegistry, spec: TableSpec, shards: dict[int, ShardDone]
         spec.shard_name(number): {"size_bytes": done.size_bytes, "sha256": done.sha256}
         for number, done in sorted(shards.items())
     }
-    manifest = new_manifest(KIND, VERSION, key=spec.key, spec=asdict(spec), files=files, time=now_text())
+    measured = {"choice": choice.to_json()} if choice else {}
+    manifest = new_manifest(KIND, VERSION, key=spec.key, spec=asdict(spec), files=files, time=now_text(), **measured)
     try:
         models.storage.create(f"{folder}/manifest.json", seal(manifest))
     except AlreadyExists:  # another run of the same table was first, with the same bytes
@@ -183,6 +192,9 @@ def parser() -> Parser:
     add_choice_of_answers(options)
     add_runner(options)
     options.add_argument("--shard-rows", type=positive, metavar="N", help="rows a shard; default: fitted to the space")
+    options.add_argument(
+        "--override", metavar="REASON", help="take a variant that is slower or errs by more than allowed; record why"
+    )
     add_common(options)
     return options
 
@@ -195,6 +207,7 @@ def work(arguments: argparse.Namespace) -> Result:
         variant=arguments.variant,
         codec=arguments.codec,
         shard_rows=arguments.shard_rows,
+        override=arguments.override,
         quiet=arguments.json,
     )
     done = precompute(
@@ -211,9 +224,10 @@ def summary(done: Precomputed) -> str:
     if not done.computed_rows:
         return f"table {done.table} of bundle {done.bundle}: {size}; it was there"
     rate = done.computed_rows / max(done.seconds, 1e-9) / 1e6
+    choice = f"\n{done.choice}" if done.choice else ""
     return (
         f"table {done.table} of bundle {done.bundle}: {size}; {done.computed_rows:,} rows computed "
-        f"in {done.seconds:.1f} s ({rate:.2f} M rows/s, {done.runner} runner)"
+        f"in {done.seconds:.1f} s ({rate:.2f} M rows/s, {done.runner} runner){choice}"
     )
 
 

@@ -153,8 +153,8 @@ def _table_key(
             continue
     if not found:
         message = (
-            f"bundle {bundle.identity} of {models.name!r} has no finished {settings.codec} table: "
-            "precompute it first, or publish without one (--table none)"
+            f"bundle {bundle.identity} of {models.name!r} has no finished table of variant {settings.variant}, codec "
+            f"{settings.codec}: precompute it first, or publish without one (--table none)"
         )
         raise NotFound(message)
     return max(found)[1]

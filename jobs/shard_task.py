@@ -57,10 +57,10 @@ class ShardTask:
         Raises:
             BadSettings: this CPU is of another numeric class than the table's.
             InvalidInput: the model's answer to a row of the space is not finite.
-            BadArtifact: the shard that somebody else wrote is damaged.
+            BadArtifact: the shard that somebody else wrote is damaged, or the variant answers with other bits here.
         """
         storage, bundle, runtime = _loaded(self.registry, self.spec.model, self.spec.bundle, self.spec.variant)
-        check_worker(_class_here(bundle), self.spec.numeric_class, of="a precompute")
+        check_worker(_class_here(bundle, self.spec.variant), self.spec.numeric_class, of="a precompute")
         path = f"{self.spec.model}/tables/{self.spec.key}/{self.spec.shard_name(number)}"
 
         def write(file: BinaryIO) -> Digest:
@@ -127,5 +127,8 @@ def _loaded(registry: str, model: str, bundle: str, variant: str) -> tuple[Stora
 
 
 @functools.lru_cache(maxsize=1)
-def _class_here(bundle: Bundle) -> str:
-    return bundle.check_numeric_class(bundle.runtime())  # of the float32 variant: that is what the golden rows are of
+def _class_here(bundle: Bundle, variant: str) -> str:
+    here = bundle.check_numeric_class(bundle.runtime())  # of the float32 variant: that is what golden rows are of
+    if variant != "float32":
+        bundle.check_variant(variant, bundle.runtime(variant), here=here)
+    return here

@@ -19,7 +19,7 @@ from jobs.local_runner import LocalRunner
 from jobs.precompute import PrecomputeSettings, precompute
 from jobs.program import BUG
 from jobs.runner import ATTEMPTS, FileRange, Runner
-from tests.support.candidates import models_of, write_candidate
+from tests.support.candidates import models_of, wide_contents
 from tests.support.inline_runner import InlineRunner
 from tests.support.programs import finish, processes_of, start
 from tests.support.runner_tasks import Down, Dying, Failing, FailingOnce, Hopeless, Refusing, Square
@@ -32,10 +32,12 @@ if TYPE_CHECKING:
 SPLITS = list(range(7))
 
 
-def build(root: Path, runner: Runner, codec: str) -> dict[str, bytes]:
-    """Precompute the synthetic table and return its shards' bytes by path."""
-    write_candidate(root)
-    settings = PrecomputeSettings(model=FINITE_NAME, codec=codec, shard_rows=1, quiet=True)
+def build(root: Path, runner: Runner, codec: str, variant: str) -> dict[str, bytes]:
+    """Precompute the table of a model with two variants and return its shards' bytes by path."""
+    models_of(root).write_bundle(wide_contents())
+    settings = PrecomputeSettings(
+        model=FINITE_NAME, codec=codec, variant=variant, shard_rows=1, override="a test does not time", quiet=True
+    )
     done = precompute(Registry(str(root)), settings, lambda: runner)
     folder = models_of(root).table_path(done.table)
     return {f"{folder}/{path.name}": path.read_bytes() for path in sorted((root / folder).glob("*.dense"))}
@@ -129,11 +131,15 @@ class RunnerContract(ABC):
         )
         assert sorted(found) == [0, 1, 4, 9, 16, 25, 36]
 
-    @pytest.mark.parametrize("codec", ["float32", "float16", "uint8"])
-    def test_writes_the_same_bytes_as_one_process(self, runner: Runner, codec: str, tmp_path: Path) -> None:
-        wanted = build(tmp_path / "inline", InlineRunner(), codec)
+    @pytest.mark.parametrize(
+        "codec, variant", [("float32", "float32"), ("float16", "float32"), ("uint8", "float32"), ("float32", "int8")]
+    )
+    def test_writes_the_same_bytes_as_one_process(
+        self, runner: Runner, codec: str, variant: str, tmp_path: Path
+    ) -> None:
+        wanted = build(tmp_path / "inline", InlineRunner(), codec, variant)
         assert len(wanted) >= 2
-        assert build(tmp_path / "here", runner, codec) == wanted
+        assert build(tmp_path / "here", runner, codec, variant) == wanted
 
 
 class TestLocalRunner(RunnerContract):

@@ -29,12 +29,14 @@ OPTIONS = {
         "--workers",
         "--master",
         "--shard-rows",
+        "--override",
         "--registry",
     ],
     "publish": ["--bundle", "--codec", "--table", "--label", "--reason", "--override", "--sample-rows", "--registry"],
     "rollback": ["--to", "--label", "--reason", "--registry"],
     "releases": ["--history", "--registry"],
     "predict": ["--label", "--release", "FEATURE=VALUE", "--registry"],
+    "variants": ["--bundle", "--label", "--rows", "--registry"],
     "verify": ["--release", "--registry"],
 }
 
@@ -99,7 +101,7 @@ def test_version() -> None:
 
 def test_an_unknown_command() -> None:
     message = failed(foretable("precomptue"), 64)
-    assert message.startswith("foretable: command must be one of train, precompute, ")
+    assert message.startswith("foretable: command must be one of train, variants, precompute, ")
     assert "got 'precomptue'" in message
 
 

@@ -146,7 +146,8 @@ def test_a_killed_driver_leaves_nothing_visible_and_the_next_run_ends_its_work(
     if name == "manifest.json":
         refused = foretable("publish", FINITE_NAME, "--registry", str(root))
         assert refused.code == 64
-        assert f"bundle {bundle} of 'synthetic' has no finished float32 table: precompute it first" in refused.err
+        missing = "has no finished table of variant float32, codec float32: precompute it first"
+        assert f"bundle {bundle} of 'synthetic' {missing}" in refused.err
         assert models_of(root).label().head() is None
 
     fields = run(root).json()
@@ -294,7 +295,7 @@ def test_a_variant_that_rounds_has_a_table_of_its_own(tmp_path: Path) -> None:
     """The numeric class is of the float32 variant, whichever one is precomputed."""
     sound = contents()
     write_candidate(tmp_path, variants={**sound.variants, "other": sound.variants["float32"]})
-    assert inline(tmp_path, variant="other").table != inline(tmp_path).table
+    assert inline(tmp_path, variant="other", override="of a test").table != inline(tmp_path).table
 
 
 def test_an_unknown_variant_is_refused(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from engine.runtime import Runtime
 from engine.shard import write_shard
 from engine.table import KIND, VERSION, TableSpec
 from jobs.precompute import PrecomputeSettings, table_spec
-from tests.support.synthetic import FINITE_NAME, synthetic_model, synthetic_schema, synthetic_space
+from tests.support.synthetic import FINITE_NAME, synthetic_model, synthetic_schema, synthetic_space, wide_model
 
 Change = Callable[[npt.NDArray[np.float32], int], npt.NDArray[np.float32]]
 
@@ -45,6 +45,24 @@ def contents() -> BundleContents:
         limits={},
         time="2026-01-01T00:00:00Z",
     )
+
+
+def wide_contents(**changes: object) -> BundleContents:
+    """Return the contents of a bundle with an int8 variant; it errs, by less than its limit of 0.05."""
+    space, schema = synthetic_space(), synthetic_schema()
+    variants = {name: wide_model(name) for name in ("float32", "int8")}
+    sound = contents()
+    inputs = space.encode_rows(sound.golden_rows).inputs
+    answers = {name: Runtime(data, space, schema.width).infer(inputs) for name, data in variants.items()}
+    described = replace(
+        sound,
+        variants=variants,
+        golden_answers=answers["float32"],
+        variant_answers={"int8": answers["int8"]},
+        histogram=response_histogram(answers["float32"], schema),
+        limits={"variant_error": 0.05},
+    )
+    return replace(described, **changes)  # type: ignore[arg-type]
 
 
 def write_candidate(root: Path, **changes: object) -> str:

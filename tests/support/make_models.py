@@ -13,7 +13,7 @@ from engine.space import FeatureSpace
 from tests.support.synthetic import MODELS, SPINS_AT, numbers_space, synthetic_space
 
 
-def two_outputs(space: FeatureSpace) -> Any:
+def two_outputs(space: FeatureSpace, units: int = 16) -> Any:
     """A net with the outputs of ``synthetic_schema``; its answers spread over most of their ranges."""
     index = {feature.name: keras.Input((), dtype="int32", name=feature.name) for feature in space.index_features}
     numbers = {feature.name: keras.Input((), name=feature.name) for feature in space.number_features}
@@ -22,7 +22,7 @@ def two_outputs(space: FeatureSpace) -> Any:
     parts = [layers.Embedding(f.cardinality, 6, wide)(index[f.name]) for f in space.index_features]
     parts += [layers.Reshape((1,))(number) for number in numbers.values()]
     parts += [layers.Flatten()(tensor) for tensor in tensors.values()]
-    hidden = layers.Dense(16, "relu")(layers.Concatenate()(parts))
+    hidden = layers.Dense(units, "relu")(layers.Concatenate()(parts))
     outputs = {
         "click": layers.Dense(1, "sigmoid", name="click")(hidden),
         "share": layers.Dense(2, "tanh", name="share")(hidden),
@@ -30,13 +30,14 @@ def two_outputs(space: FeatureSpace) -> Any:
     return keras.Model({**index, **numbers, **tensors}, outputs)
 
 
-def convert(model: Any, space: FeatureSpace, *, spins: bool = False) -> bytes:
+def convert(model: Any, space: FeatureSpace, *, spins: bool = False, int8: bool = False) -> bytes:
     """Convert by the shortest way; ``jobs.export`` is what users run, and is tested against this.
 
     Args:
         model: by feature name.
         space: its features.
         spins: the model loops for ever while some row's first number is ``SPINS_AT``.
+        int8: by dynamic range quantisation.
     """
     specs = []
     if space.index_features:
@@ -60,11 +61,24 @@ def convert(model: Any, space: FeatureSpace, *, spins: bool = False) -> bytes:
     holder = tf.Module()
     holder.model = model
     frozen = convert_variables_to_constants_v2(tf.function(answer).get_concrete_function(*specs))
-    return bytes(tf.lite.TFLiteConverter.from_concrete_functions([frozen], holder).convert())
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([frozen], holder)
+    if int8:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    return bytes(converter.convert())
+
+
+def write_wide() -> None:
+    """Write one net twice: its hidden layer has the 1,024 weights that int8 needs to change anything."""
+    keras.utils.set_random_seed(7)
+    space = synthetic_space()
+    model = two_outputs(space, units=64)
+    (MODELS / "wide.float32.tflite").write_bytes(convert(model, space))
+    (MODELS / "wide.int8.tflite").write_bytes(convert(model, space, int8=True))
 
 
 def main() -> None:
     """Write all files."""
+    write_wide()
     spaces = {"synthetic": synthetic_space(), "numbers": numbers_space(), "spinning": numbers_space()}
     for name, space in spaces.items():
         keras.utils.set_random_seed(7)

@@ -50,6 +50,11 @@ def synthetic_model() -> bytes:
     return (MODELS / "synthetic.tflite").read_bytes()
 
 
+def wide_model(variant: str) -> bytes:
+    """The LiteRT file of a larger net over ``synthetic_space``, ``float32`` or ``int8``."""
+    return (MODELS / f"wide.{variant}.tflite").read_bytes()
+
+
 def numbers_space() -> FeatureSpace:
     """A space that is not finite: a category, two numbers, a tensor of shape (2, 3)."""
     return FeatureSpace(

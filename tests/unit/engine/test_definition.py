@@ -10,6 +10,7 @@ import pytest
 from engine.definition import Definition, TrainSettings, load_definition
 from engine.errors import BadArtifact, BadSettings
 from engine.limits import GateLimits
+from engine.output import Output, OutputSchema
 
 GOOD = """
 from __future__ import annotations
@@ -80,12 +81,21 @@ def test_a_broken_definition_leaves_no_module(folder: Path) -> None:
     assert "foretable_definition_broken" not in sys.modules
 
 
-def test_limits_go_there_and_back() -> None:
-    limits = GateLimits(metric_drop={"y.auc": 0.01}, stability_index=0.5, codec_error=0.1)
+@pytest.mark.parametrize("variant_error", [None, 0.2])
+def test_limits_go_there_and_back(variant_error: float | None) -> None:
+    limits = GateLimits(metric_drop={"y.auc": 0.01}, stability_index=0.5, codec_error=0.1, variant_error=variant_error)
     assert GateLimits.from_json(limits.to_json()) == limits
     assert GateLimits.from_json({}) == GateLimits()
     with pytest.raises(BadArtifact, match="Upgrade foretable"):
         GateLimits.from_json({"mood": 1})
+
+
+def test_a_variant_may_err_by_a_hundredth_of_each_range_unless_declared() -> None:
+    schema = OutputSchema([Output("click"), Output("price", width=2, range=(-50.0, 150.0))])
+    assert GateLimits().variant_limits(schema) == {"click": 0.01, "price": 2.0}
+    assert GateLimits(variant_error=0.5).variant_limits(schema) == {"click": 0.5, "price": 0.5}
+    # Versions without the limit read bundles that do not declare one.
+    assert "variant_error" not in GateLimits().to_json()
 
 
 @pytest.mark.parametrize(
