@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 # Answers that say "not now". The request changed nothing, so asking again is safe: a prediction is a pure function of
@@ -44,11 +44,6 @@ def _instant(text: str) -> float | None:
         return None
     # RFC 5322's "-0000" gives no zone; HTTP dates are in UTC.
     return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
-
-
-def http_date(instant: float) -> str:
-    """Return ``time.time`` seconds as HTTP writes a date."""
-    return datetime.fromtimestamp(instant, UTC).strftime("%a, %d %b %Y %H:%M:%S GMT")
 
 
 class Retry:
