@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
 
 import orjson
 
 from engine.errors import InvalidInput
+
+_AFTER_KEY = re.compile(rb'"[ \t\r\n]*:')
+_SHORT = 64
 
 
 def parse_json(data: bytes | memoryview, *, what: str) -> object:
@@ -17,16 +24,23 @@ def parse_json(data: bytes | memoryview, *, what: str) -> object:
         what: the document, as the error's message names it.
 
     Raises:
-        InvalidInput: it is not JSON, or nests too deep.
+        InvalidInput: it is not JSON, nests too deep, or an object of it has a key twice.
     """
     try:
-        return orjson.loads(data)
+        document = orjson.loads(data)
     except orjson.JSONDecodeError as error:
-        document = _with_constants(bytes(data))
+        document = _with_constants(bytes(data), what)
         if document is not None:
             return document
         message = f"{what} must be JSON in UTF-8: {error}"
         raise InvalidInput(message, cause="bad_body") from error
+    try:
+        if _may_repeat_keys(data, document):
+            _parse_slowly(bytes(data), what)
+    except RecursionError as error:
+        message = f"{what} must not nest so deep"
+        raise InvalidInput(message, cause="bad_body") from error
+    return document
 
 
 def kind_of(value: object) -> str:
@@ -37,7 +51,42 @@ def kind_of(value: object) -> str:
     return names.get(type(value), "a number")
 
 
-def _with_constants(data: bytes) -> object:
+def _may_repeat_keys(data: bytes | memoryview, document: object) -> bool:
+    """Return whether an object may have a key twice, of which orjson keeps the last value.
+
+    A key is followed by a colon: where there are no more of these than keys were read, none came twice. Texts may hold
+    colons too; those right behind a quotation mark, as behind a key, are rare in them.
+    """
+    keys, text = _keys(document), bytes(data)
+    return text.count(b":") != keys and len(_AFTER_KEY.findall(text)) != keys
+
+
+def _keys(value: object) -> int:
+    """Return how many keys objects have; those of objects within the rows of a long list are not looked for."""
+    if isinstance(value, dict):
+        return len(value) + sum(_keys(item) for item in value.values() if isinstance(item, dict | list))
+    if not isinstance(value, list) or not value or not isinstance(value[0], dict):
+        return 0
+    if len(value) < _SHORT:
+        return sum(_keys(item) for item in value)
+    return sum([len(item) for item in value if isinstance(item, dict)])
+
+
+def _parse_slowly(data: bytes, what: str, constant: Callable[[str], float] | None = None) -> object:
+    """Return the document by the standard library's reader, which tells of every key; raise as ``parse_json``."""
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            key, _ = Counter(key for key, _ in pairs).most_common(1)[0]
+            message = f"{what} must have each key of an object once; got {key[:80]!r} twice"
+            raise InvalidInput(message, cause="bad_body")
+        return found
+
+    return json.loads(data.decode(), object_pairs_hook=unique, parse_constant=constant)
+
+
+def _with_constants(data: bytes, what: str) -> object:
     """Return what is JSON but for NaN and the infinities; None where it has other faults, or none of these."""
     seen: list[float] = []
 
@@ -46,7 +95,7 @@ def _with_constants(data: bytes) -> object:
         return seen[-1]
 
     try:
-        document: object = json.loads(data.decode(), parse_constant=constant)
+        document = _parse_slowly(data, what, constant)
     except (ValueError, RecursionError):
         return None
     return document if seen else None

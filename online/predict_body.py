@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
 from engine.errors import InvalidInput
 from engine.space import FeatureSpace
+from online.json_document import kind_of, parse_json
 
 SIGNATURE = "serving_default"
 
@@ -38,9 +36,12 @@ def parse_body(data: bytes, space: FeatureSpace, *, max_rows: int) -> PredictBod
         InvalidInput: it is not JSON, or not in one of the two forms.
         TooManyRows: it has more than ``max_rows`` rows.
     """
-    document = _document(data)
+    if not data.strip():
+        message = "the body must be a JSON object with 'instances' or 'inputs'; got an empty body"
+        raise InvalidInput(message, cause="bad_body")
+    document = parse_json(data, what="the body")
     if not isinstance(document, dict):
-        message = f"the body must be a JSON object with 'instances' or 'inputs'; got {_kind(document)}"
+        message = f"the body must be a JSON object with 'instances' or 'inputs'; got {kind_of(document)}"
         raise InvalidInput(message, cause="bad_body")
     signature = document.get("signature_name") or SIGNATURE
     if signature != SIGNATURE:
@@ -55,38 +56,9 @@ def parse_body(data: bytes, space: FeatureSpace, *, max_rows: int) -> PredictBod
     return PredictBody(_rows(document["instances"], space, max_rows), columnar=False)
 
 
-def _document(data: bytes) -> object:
-    if not data.strip():
-        message = "the body must be a JSON object with 'instances' or 'inputs'; got an empty body"
-        raise InvalidInput(message, cause="bad_body")
-    try:
-        return orjson.loads(data)
-    except orjson.JSONDecodeError as error:
-        document = _with_constants(data)
-        if document is not None:
-            return document
-        message = f"the body must be JSON in UTF-8: {error}"
-        raise InvalidInput(message, cause="bad_body") from error
-
-
-def _with_constants(data: bytes) -> object:
-    """Read what is JSON but for NaN and the infinities, so that the error can name the feature; else None."""
-    seen: list[float] = []
-
-    def constant(text: str) -> float:
-        seen.append(float(text))
-        return seen[-1]
-
-    try:
-        document: object = json.loads(data, parse_constant=constant)
-    except (ValueError, RecursionError):
-        return None
-    return document if seen else None
-
-
 def _rows(instances: object, space: FeatureSpace, max_rows: int) -> list[dict[str, Any]]:
     if not isinstance(instances, list) or not instances:
-        message = f"'instances' must be a list of at least one row; got {_kind(instances)}"
+        message = f"'instances' must be a list of at least one row; got {kind_of(instances)}"
         raise InvalidInput(message, cause="bad_body")
     _check_count(len(instances), max_rows)
     if len(space.names) == 1 and not isinstance(instances[0], dict):
@@ -94,7 +66,7 @@ def _rows(instances: object, space: FeatureSpace, max_rows: int) -> list[dict[st
         return [{space.names[0]: value} for value in instances]
     for number, row in enumerate(instances):
         if not isinstance(row, dict):
-            message = f"row {number} of 'instances' must be an object of {', '.join(space.names)}; got {_kind(row)}"
+            message = f"row {number} of 'instances' must be an object of {', '.join(space.names)}; got {kind_of(row)}"
             raise InvalidInput(message, cause="bad_body")
     return instances
 
@@ -103,12 +75,14 @@ def _rows_of_columns(inputs: object, space: FeatureSpace, max_rows: int) -> list
     if isinstance(inputs, list) and len(space.names) == 1:
         inputs = {space.names[0]: inputs}
     if not isinstance(inputs, dict) or not inputs:
-        message = f"'inputs' must be an object of lists, one a feature ({', '.join(space.names)}); got {_kind(inputs)}"
+        message = (
+            f"'inputs' must be an object of lists, one a feature ({', '.join(space.names)}); got {kind_of(inputs)}"
+        )
         raise InvalidInput(message, cause="bad_body")
     first = len(next(iter(inputs.values()))) if isinstance(next(iter(inputs.values())), list) else 0
     for name, values in inputs.items():
         if not isinstance(values, list) or not values or len(values) != first:
-            got = f"{len(values)} values" if isinstance(values, list) else _kind(values)
+            got = f"{len(values)} values" if isinstance(values, list) else kind_of(values)
             message = f"feature {name[:80]!r} must be a list of one value a row, as long as the others; got {got}"
             raise InvalidInput(message, cause="bad_body", feature=name[:80])
     _check_count(first, max_rows)
@@ -120,10 +94,3 @@ def _check_count(rows: int, max_rows: int) -> None:
     if rows > max_rows:
         message = f"a request must have {max_rows} rows or fewer; got {rows}. Send several requests"
         raise TooManyRows(message, cause="too_many_rows")
-
-
-def _kind(value: object) -> str:
-    names = {dict: "an object", list: "a list", str: "a text", bool: "a boolean", type(None): "null"}
-    if isinstance(value, (dict, list)) and not value:
-        return f"{names[type(value)]} with nothing in it"
-    return names.get(type(value), "a number")

@@ -44,6 +44,8 @@ def _parse(query: str) -> dict[str, str]:
 
 
 def _decoded(text: str) -> str:
+    if "%" not in text and "+" not in text:
+        return text
     try:
         return unquote_to_bytes(text.replace("+", " ")).decode()
     except UnicodeDecodeError as error:

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.errors import InvalidInput
+from online.json_document import parse_json
+
+TEXTS = st.text(alphabet='ab":\\{} ', max_size=5)
+VALUES: Any = st.recursive(
+    st.none() | st.integers(0, 9) | TEXTS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(VALUES, st.sampled_from([None, 1]), st.sampled_from([(",", ":"), (" , ", " : ")]))
+def test_document_without_a_key_twice_is_read(value: object, indent: int | None, separators: tuple[str, str]) -> None:
+    text = json.dumps(value, indent=indent, separators=separators, ensure_ascii=False)
+    assert parse_json(text.encode(), what="the body") == value
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"a":1,"a":1}',
+        '{"a" : 1, "a"\n: 2}',
+        '{"a": ":", "a": 2}',
+        '{"rows": [{"a": 1}, {"b": "x\\":", "b": 2}]}',
+        '{"rows": [' + '{"a": 1},' * 100 + '{"a": 1, "a": 2}]}',
+        '{"rows": [' + '{"a": {"b": 1}},' * 100 + '{"a": {"b": 1, "b": 2}}]}',
+        '{"a": {"b": [[{"c": 1, "c": 2}]]}}',
+        '[{"a": 1}, [{"b": 1, "b": 1}]]',
+        '[1, {"b": 1, "b": 1}]',
+        '{"a": NaN, "a": 1}',
+        '{"\\u0061": 1, "a": 1}',
+    ],
+)
+def test_key_that_comes_twice_is_refused(text: str) -> None:
+    with pytest.raises(InvalidInput, match=r"each key of an object once; got '[abc]' twice"):
+        parse_json(text.encode(), what="the body")
+
+
+@pytest.mark.parametrize("nested", ['{"a":' * 900 + "1" + "}" * 900, '{"a":[' * 500 + '{"b":":"}' + "]}" * 500])
+def test_deep_document_is_read_or_refused(nested: str) -> None:
+    try:
+        parse_json(nested.encode(), what="the body")
+    except InvalidInput as error:
+        assert "must not nest so deep" in str(error)
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"\xff", b"{'a': 1}", b"[" * 100_000, b'{"a":' * 100_000, b"nan"])
+def test_what_is_no_json(data: bytes) -> None:
+    with pytest.raises(InvalidInput, match="the body must be JSON in UTF-8"):
+        parse_json(data, what="the body")
