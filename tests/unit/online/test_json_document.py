@@ -46,11 +46,9 @@ def test_key_that_comes_twice_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize("nested", ['{"a":' * 900 + "1" + "}" * 900, '{"a":[' * 500 + '{"b":":"}' + "]}" * 500])
-def test_deep_document_is_read_or_refused(nested: str) -> None:
-    try:
+def test_deep_document_is_refused(nested: str) -> None:
+    with pytest.raises(InvalidInput, match="must not nest so deep"):
         parse_json(nested.encode(), what="the body")
-    except InvalidInput as error:
-        assert "must not nest so deep" in str(error)
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"\xff", b"{'a': 1}", b"[" * 100_000, b'{"a":' * 100_000, b"nan"])
