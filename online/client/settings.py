@@ -47,8 +47,8 @@ class ClientSettings:
     timeout_s: float = 30.0
     retries: int = 5
     give_up_s: float = 120.0
-    # The server lets 16 requests read and infer at once: more clients than one must find room. Below 4, encoding
-    # here and answering there take turns.
+    # The server lets 16 requests read and infer at once, and more clients than one must find room. Two keep one
+    # server busy; the others are for the replicas behind one address.
     concurrency: int = 8
     # Some 1 MB of JSON: well under the server's 8 MiB, and large enough that the cost of a request is lost in it.
     batch_rows: int = 10_000

@@ -285,6 +285,19 @@ def test_entity_tags_are_used_again() -> None:
     assert again.outputs["z"].tolist() == [1.0, 2.0]
 
 
+def test_the_only_output_has_its_name() -> None:
+    def script(asked: Asked, number: int) -> Reply:
+        if asked.path == "/v1/models/m/metadata":
+            return Reply(200, {"foretable": {"outputs": [{"name": "y"}]}})
+        headers = {"Foretable-Release": "1", "Foretable-Source": "table"}
+        return Reply(200, {"predictions": [row["x"] for row in asked.rows]}, headers)
+
+    with ScriptedServer(script) as server, Client(server.url, "m") as client:
+        for _ in range(2):
+            assert client.predict(ROWS).values["y"].tolist() == [row["x"] for row in ROWS]
+        assert [asked.path for asked in server.asked].count("/v1/models/m/metadata") == 1
+
+
 def test_headers_of_the_caller_and_the_token() -> None:
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     with ScriptedServer(first()) as server:
