@@ -13,8 +13,9 @@ PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(
 STAMP := $(VENV)/.installed
 FULL := $(STAMP)-dev
 DEMO := $(STAMP)-demo
-# Airflow pins other versions of much: it has an environment of its own.
+# Airflow, and what bench-online compares with, pin other versions of much: they have environments of their own.
 AIRFLOW := .venv-airflow/.installed
+PEERS := .venv-peers/.installed
 SOURCES := $(wildcard bench engine examples foretable jobs online services streaming tests)
 REQUIRE_SERVICES ?= $(if $(filter true,$(CI)),1,)
 export REQUIRE_SERVICES
@@ -54,12 +55,13 @@ $(STAMP)-%: requirements/%.txt requirements/build.txt setup.cfg | $(BIN)/python
 	$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.PHONY: airflow
+.PHONY: airflow peers
 airflow: $(AIRFLOW) ## Make .venv-airflow, in which a test loads and runs the example's DAG
+peers: $(PEERS) ## Make .venv-peers, with the servers that bench-online compares with
 
 # Compiling all of it to bytecode would take longer than all that is done with it.
-$(AIRFLOW): requirements/airflow.txt | $(BIN)/python
-	@echo "airflow: installing $< into $(@D)"
+$(AIRFLOW) $(PEERS): .venv-%/.installed: requirements/%.txt | $(BIN)/python
+	@echo "$*: installing $< into $(@D)"
 	@[ -x $(@D)/bin/python ] || $(BIN)/python -m venv $(@D)
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-input --no-compile \
 		--require-hashes --only-binary :all: -r $<
@@ -114,6 +116,7 @@ format: setup ## Rewrite the sources in the project's format
 parity: setup ## Check that every path gives the same bytes
 	@$(call in-java,$(BIN)/python -m bench.parity)
 
+bench-online: peers
 # The explicit rule of bench-report is found before this pattern.
 bench-%: setup ## Measure bench/NAME.py into bench/results/NAME.json
 	@$(call in-java,$(BIN)/python -m bench.$(subst -,_,$*))
@@ -131,5 +134,5 @@ lock: ## Resolve the requirements anew (UPGRADE=1 takes the newest)
 
 .PHONY: clean
 clean: ## Remove caches, builds and all environments
-	rm -rf .venv .venv-airflow .venv-lock build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-airflow .venv-peers .venv-lock build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -89,7 +89,7 @@ def main() -> None:
     import keras
     from keras import layers
 
-    from jobs.export import convert
+    from jobs.export import Converter
 
     keras.utils.set_random_seed(1)
     space = net_space(_MOST_SLOTS * _ROWS_PER_SLOT)
@@ -100,7 +100,7 @@ def main() -> None:
     FILE.parent.mkdir(exist_ok=True)
     model.save(KERAS_FILE)
     temporary = FILE.with_suffix(".part")
-    temporary.write_bytes(convert(model, space, net_schema()))
+    temporary.write_bytes(Converter(model, space, net_schema()).convert())
     temporary.replace(FILE)
 
 

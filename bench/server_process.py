@@ -1,13 +1,15 @@
-"""A real ``foretable serve`` on a free port, and what it costs."""
+"""A server in a process of its own, such as a real ``foretable serve``, and what it costs."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -18,19 +20,26 @@ _WAIT_S = 60.0
 _POLL_S = 0.002
 
 
-class ServerProcess:
-    """Serves one model of a registry while the context lasts.
+class HttpProcess:
+    """A program that serves HTTP on this machine while the context lasts.
 
     Attributes:
         port: on 127.0.0.1.
-        ready_s: from the start of the process to the first 200 of ``/readyz``.
+        ready_s: from the start of the process to the first 200 of its probe.
     """
 
-    def __init__(self, registry: str, model: str) -> None:
-        """Keep what to serve."""
-        self.port, self.ready_s = _free_port(), 0.0
-        place = ["--registry", registry, "--models", model, "--host", "127.0.0.1", "--port", str(self.port)]
-        self._command = [sys.executable, "-m", "foretable", "serve", *place]
+    def __init__(
+        self,
+        command: Sequence[str],
+        port: int,
+        *,
+        probe: bytes = b"GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """Keep what to start, the port that it will listen on, and the request that it answers once it is ready."""
+        self.port, self.ready_s = port, 0.0
+        self._command, self._probe = list(command), probe
+        self._environment = {**os.environ, **(environment or {})}
 
     def __enter__(self) -> Self:
         """Start it and wait until it is ready.
@@ -40,11 +49,13 @@ class ServerProcess:
         """
         self._log = tempfile.TemporaryFile()  # closed by __exit__
         started = time.perf_counter()
-        self._process = subprocess.Popen(self._command, stdout=self._log, stderr=subprocess.STDOUT)
-        while not _is_ready(self.port):
+        self._process = subprocess.Popen(
+            self._command, stdout=self._log, stderr=subprocess.STDOUT, env=self._environment
+        )
+        while not _is_ready(self.port, self._probe):
             if self._process.poll() is not None or time.perf_counter() - started > _WAIT_S:
                 self.__exit__(None, None, None)
-                message = f"foretable serve must be ready within {_WAIT_S:.0f} s; got {self._ending}"
+                message = f"{' '.join(self._command[1:4])} must be ready within {_WAIT_S:.0f} s; got {self._ending}"
                 raise Unavailable(message)
             time.sleep(_POLL_S)
         self.ready_s = time.perf_counter() - started
@@ -63,6 +74,16 @@ class ServerProcess:
         self._ending = f"exit code {self._process.returncode}: {self._log.read()[-800:].decode(errors='replace')}"
         self._log.close()
 
+
+class ServerProcess(HttpProcess):
+    """Serves models of a registry by ``foretable serve`` on a free port while the context lasts."""
+
+    def __init__(self, registry: str, *models: str, options: Sequence[str] = ()) -> None:
+        """Keep what to serve, and the server's further options."""
+        port = free_port()
+        place = ["--registry", registry, "--models", ",".join(models), "--host", "127.0.0.1", "--port", str(port)]
+        super().__init__([sys.executable, "-m", "foretable", "serve", *place, *options], port)
+
     def worker_rss_bytes(self) -> int:
         """Return the resident memory of the worker: the largest of the children that the server has now."""
         task = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
@@ -79,16 +100,17 @@ def memory_bytes(process: int | str, field: str) -> int:
     raise Unavailable(message)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that nobody had just now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
-def _is_ready(port: int) -> bool:
+def _is_ready(port: int, probe: bytes) -> bool:
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
-            connection.sendall(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+            connection.sendall(probe)
             return connection.recv(12) == b"HTTP/1.1 200"
     except OSError:
         return False

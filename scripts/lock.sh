@@ -33,3 +33,5 @@ printf 'setuptools\nwheel\n' | compile build - -c requirements/dev.txt
 printf 'uv\n' | compile lock-tool - "$@"
 # 5. Airflow, in an environment of its own: its pins are not ours, and the two never import each other.
 printf 'apache-airflow-core>=3.3,<4\n' | compile airflow - "$@"
+# 6. What bench-online compares with: programs that are never in one process with ours, but answer by the same LiteRT.
+{ printf '%s\n' mosec litserve mlserver bentoml; grep -o '^ai-edge-litert==[^ ]*' requirements/dev.txt; } | compile peers - "$@"
