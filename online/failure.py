@@ -23,7 +23,7 @@ _CODES: dict[type[ForetableError], int] = {
     Unavailable: 503,
 }
 _HTTP_TEXTS = {
-    404: "path must be /v1/models/NAME:predict or another of the documented ones; got one that does not exist",
+    404: "path must be one that /openapi.json has, such as /v1/models/NAME:predict; got one that does not exist",
     413: "the body must be smaller; got more bytes than --max-body-bytes allows. Send several requests",
 }
 

@@ -10,7 +10,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from online import description
 from online.exposition import exposition
-from online.openapi import document
+from online.openapi.document import document
 from online.responses import NO_STORE, json_response
 from online.serving import Serving
 

@@ -30,7 +30,7 @@ def test_no_request_finds_a_fault_of_the_server_or_an_answer_against_the_documen
     with ServerProcess(registry, "--labels", "production,canary", logs=tmp_path / "log") as server:
         document = f"http://127.0.0.1:{server.port}/openapi.json"
         command = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(config), "run", document]
-        options = ["--checks", ",".join(_CHECKS), "--max-examples", "40", "--generation-deterministic", "--no-color"]
+        options = ["--checks", ",".join(_CHECKS), "--max-examples", "20", "--generation-deterministic", "--no-color"]
         done = subprocess.run([*command, *options], cwd=tmp_path, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout[-6000:]
         assert "Traceback" not in server.log
