@@ -1,1 +1,1 @@
-"""The bars of ``make bench-main``, one module a subject: ``measure`` returns its results."""
+"""The bars of ``make bench-NAME``, one module a subject: ``measure`` returns its results."""
