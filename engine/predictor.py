@@ -11,6 +11,7 @@ import pyarrow as pa
 from engine.answer import Answer, Answers, Source
 from engine.bundle import Bundle
 from engine.codec import Codec, codec_from_json
+from engine.distinct import distinct_rows
 from engine.encoded import Encoded
 from engine.errors import BadArtifact, EngineBug, InvalidInput
 from engine.inputs import Inputs
@@ -171,7 +172,7 @@ class Predictor:
         return Answers(np.repeat(self.default, rows, axis=0), np.full(rows, Source.DEFAULT, np.uint8))
 
     def answer(self, encoded: Encoded, *, deadline: float | None = None) -> Answers:
-        """Answer encoded rows: table hits taken out, the rest by the model in few calls."""
+        """Answer encoded rows: table hits taken out, the rest by the model in few calls, repeated rows once."""
         rows = len(encoded)
         ok = encoded.ok
         if self.table is None:
@@ -186,7 +187,7 @@ class Predictor:
         faults = dict(encoded.faults)
         if len(misses):
             inputs = encoded.inputs if len(misses) == rows else encoded.inputs.take(misses)
-            raw = self.infer_raw(inputs, deadline=deadline)
+            raw = self._infer_distinct(inputs, deadline)
             finite = np.isfinite(raw).all(axis=1)
             if not finite.all():
                 faults.update({int(row): _not_finite() for row in misses[~finite]})
@@ -208,6 +209,13 @@ class Predictor:
     def infer_raw(self, inputs: Inputs, *, deadline: float | None = None) -> npt.NDArray[np.float32]:
         """Answer encoded rows by the model alone, before the codec; float32 of shape (n, width)."""
         return self._runtime.infer(inputs, deadline=deadline)
+
+    def _infer_distinct(self, inputs: Inputs, deadline: float | None) -> npt.NDArray[np.float32]:
+        """As ``infer_raw``; equal rows are inferred once, since a row's answer does not depend on its neighbours."""
+        distinct = distinct_rows(inputs)
+        if distinct is None:
+            return self.infer_raw(inputs, deadline=deadline)
+        return np.take(self.infer_raw(distinct.inputs, deadline=deadline), distinct.places, axis=0)
 
 
 def _not_finite() -> InvalidInput:

@@ -288,3 +288,36 @@ def test_deadline_holds_for_the_model_and_not_for_the_table(published: Published
     ):
         with pytest.raises(DeadlineExceeded):
             ask()
+
+
+class Counting:
+    """A runtime that notes how many rows it is given."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime, self.rows = runtime, 0
+
+    def infer(self, inputs: Inputs, *, deadline: float | None = None) -> npt.NDArray[np.float32]:
+        self.rows += len(inputs)
+        return self.runtime.infer(inputs, deadline=deadline)
+
+
+@pytest.mark.parametrize("finite", [True, False])
+def test_repeated_rows_of_a_batch_are_inferred_once(
+    published: Published, finite: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if finite:
+        predictor = published.without_table()
+        different: list[dict[str, Any]] = [dict(SPACE.row(7 * number)) for number in range(700)]
+        different[0] = UNKNOWN
+    else:
+        predictor = Predictor.load(Registry(published.url).model("numbers"), publish_numbers(published.url))
+        open_storage(published.url).remove_tree("numbers")
+        different = numbers_rows(700)
+    encoded = predictor.space.encode_rows([different[number % 700] for number in range(1400)])
+    alone = predictor.infer(predictor.space.encode_rows(different).inputs)
+    counting = Counting(predictor._runtime)
+    monkeypatch.setattr(predictor, "_runtime", counting)
+    answers = predictor.answer(encoded)
+    assert counting.rows == 700
+    assert answers.values.tobytes() == np.concatenate([alone, alone]).tobytes()
+    assert set(answers.source.tolist()) == {Source.MODEL}
