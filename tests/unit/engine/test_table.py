@@ -232,6 +232,27 @@ def test_a_corrupt_block_is_found_by_a_lookup_first(storage: Storage, spec: Tabl
     assert table.corrupt_blocks == 1
 
 
+def test_a_block_that_rots_after_it_was_found_good_is_served_no_more(
+    storage: Storage, spec: TableSpec, tmp_path: Path
+) -> None:
+    table = DenseTable.open(storage, "t", shared=str(tmp_path))  # a copy that has a name, to write to
+    assert table.lookup(np.arange(spec.rows))[1].all()
+    (copy,) = (path for path in tmp_path.rglob("*.table"))
+    block = spec.layout(0).rows_per_block
+    row_bytes = spec.layout(0).row_bytes
+    copy.chmod(0o600)
+    with copy.open("r+b") as file:
+        file.seek(block * row_bytes)
+        value = file.read(1)
+        file.seek(block * row_bytes)
+        file.write(bytes([value[0] ^ 1]))
+    assert [table.check_block(number) for number in range(table.blocks)].count(False) == 1
+    assert table.row(block) is None
+    hit = table.lookup(np.arange(spec.rows))[1]
+    assert np.flatnonzero(~hit).tolist() == list(range(block, 2 * block))
+    assert table.corrupt_blocks == 1
+
+
 def test_8_threads_count_a_corrupt_block_once(storage: Storage, spec: TableSpec) -> None:
     flip(storage, f"t/{spec.shard_name(0)}", 64)
     table = DenseTable.open(storage, "t")
