@@ -43,7 +43,7 @@ HOMES = {
     "boto3": ("engine/stores/s3*",),
     "botocore": ("engine/stores/s3*",),
     "fsspec": (),  # stores speak to their libraries themselves
-    "matplotlib": ("foretable/*",),
+    "matplotlib": ("online/profile/picture.py",),
     "requests": (),
     "pandas": (),
     "sklearn": (),
