@@ -188,10 +188,10 @@ class Predictor:
         if len(misses):
             inputs = encoded.inputs if len(misses) == rows else encoded.inputs.take(misses)
             raw = self._infer_distinct(inputs, deadline)
-            finite = np.isfinite(raw).all(axis=1)
-            if not finite.all():
-                faults.update({int(row): _not_finite() for row in misses[~finite]})
-                misses, raw = misses[finite], raw[finite]
+            whole = self.codec.representable(raw)
+            if not whole.all():
+                faults.update({int(misses[at]): _no_code(raw[at]) for at in np.flatnonzero(~whole)})
+                misses, raw = misses[whole], raw[whole]
             values[misses] = self.codec.decode(self.codec.encode(raw))
             source[misses] = Source.MODEL
         if faults:
@@ -218,5 +218,8 @@ class Predictor:
         return np.take(self.infer_raw(distinct.inputs, deadline=deadline), distinct.places, axis=0)
 
 
-def _not_finite() -> InvalidInput:
+def _no_code(values: npt.NDArray[np.float32]) -> InvalidInput:
+    if np.isfinite(values).all():
+        message = f"the model's answer must be within what the release's codec can store; got {values.tolist()}"
+        return InvalidInput(message, cause="model_overflows_codec")
     return InvalidInput("the model's answer must be finite; got NaN or an infinity", cause="model_not_finite")

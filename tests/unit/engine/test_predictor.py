@@ -205,15 +205,15 @@ def test_a_space_that_is_not_finite_is_answered_by_the_model(codec: str) -> None
 
 
 class Overflowing:
-    """Answers like the runtime, but for one row an infinity."""
+    """Answers like the runtime, but for one row too much: an infinity, or what a codec cannot store."""
 
-    def __init__(self, runtime: Runtime, bad: Mapping[str, object]) -> None:
-        self.runtime, self.bad = runtime, SPACE.encode_row(bad).index[:, 0].tolist()
+    def __init__(self, runtime: Runtime, bad: Mapping[str, object], answer: float = np.inf) -> None:
+        self.runtime, self.bad, self.answer = runtime, SPACE.encode_row(bad).index[:, 0].tolist(), answer
 
     def infer(self, inputs: Inputs, *, deadline: float | None = None) -> npt.NDArray[np.float32]:
         values = self.runtime.infer(inputs, deadline=deadline)
         bad_rows = np.equal(inputs.index.T, self.bad).all(axis=1)
-        values[bad_rows, 1] = np.inf
+        values[bad_rows, 1] = self.answer
         return values
 
 
@@ -230,6 +230,19 @@ def test_an_answer_that_is_not_finite_is_a_fault(published: Published) -> None:
     with pytest.raises(InvalidInput) as caught:
         predictor.predict_row(UNKNOWN)
     assert caught.value.cause == "model_not_finite"
+
+
+def test_an_answer_that_the_codec_cannot_store_is_a_fault_of_its_row_alone() -> None:
+    predictor = Published("float16").without_table()
+    expected = predictor.predict_row(WHOLE).values
+    predictor._runtime = Overflowing(predictor._runtime, UNKNOWN, 1e6)  # type: ignore[assignment]
+    answers = predictor.predict_rows([WHOLE, UNKNOWN])
+    assert {row: fault.cause for row, fault in answers.faults.items()} == {1: "model_overflows_codec"}
+    assert "1000000.0" in str(answers.faults[1])
+    assert tuple(answers.values[0].tolist()) == expected
+    with pytest.raises(InvalidInput) as caught:
+        predictor.predict_row(UNKNOWN)
+    assert caught.value.cause == "model_overflows_codec"
 
 
 def test_a_release_is_opened_by_label_or_number(published: Published) -> None:
