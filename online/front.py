@@ -36,6 +36,7 @@ class Front:
         """Stand in front of ``wsgi_app``."""
         self._wsgi_app, self._tokens, self._log = wsgi_app, tokens, request_log
         self._current, self._observe = serving.holder.current, serving.metrics.observe
+        self._logs_all = request_log.least_code <= 200  # a call that does nothing is a twentieth of a lookup
         text, holder = Source.TABLE.text, serving.holder
         # Everything about a path that does not change with the release.
         self._paths = {
@@ -75,7 +76,8 @@ class Front:
         headers += exchange_headers(identifier, seconds)
         start_response(status, headers)
         self._observe(key, seconds)
-        self._log.write(environ, key, identifier, seconds)
+        if self._logs_all:
+            self._log.write(environ, key, identifier, seconds)
         return [body] if body else []
 
     def _pass_on(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:

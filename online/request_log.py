@@ -14,11 +14,15 @@ _TRACE = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}.*")
 
 
 class RequestLog:
-    """Logs every request, those that end with 400 or more, or none."""
+    """Logs every request, those that end with 400 or more, or none.
+
+    Attributes:
+        least_code: the lowest status code that is logged.
+    """
 
     def __init__(self, choice: str) -> None:
         """Choose which: ``none``, ``errors`` or ``all``."""
-        self._least_code = {"none": 1000, "errors": 400, "all": 0}[choice]
+        self.least_code = {"none": 1000, "errors": 400, "all": 0}[choice]
 
     def write(self, environ: dict[str, Any], key: Key, identifier: str, seconds: float) -> None:
         """Log one request: what was asked, what came of it, and the ids that join it to other logs.
@@ -26,7 +30,7 @@ class RequestLog:
         The query is left out: it holds a row's values.
         """
         model, _, source, code = key
-        if code < self._least_code:
+        if code < self.least_code:
             return
         method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
         fields = {
