@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -50,7 +51,11 @@ class HttpProcess:
         self._log = tempfile.TemporaryFile()  # closed by __exit__
         started = time.perf_counter()
         self._process = subprocess.Popen(
-            self._command, stdout=self._log, stderr=subprocess.STDOUT, env=self._environment
+            self._command,
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+            env=self._environment,
+            start_new_session=True,
         )
         while not _is_ready(self.port, self._probe):
             if self._process.poll() is not None or time.perf_counter() - started > _WAIT_S:
@@ -64,11 +69,12 @@ class HttpProcess:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Drain and end it."""
+        """Drain and end it, and what it has left behind: some servers end before their workers, or without them."""
         self._process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(_WAIT_S)
-        self._process.kill()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         self._log.seek(0)
         self._ending = f"exit code {self._process.returncode}: {self._log.read()[-800:].decode(errors='replace')}"

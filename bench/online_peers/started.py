@@ -15,8 +15,7 @@ from engine.errors import Unavailable
 ROOT = Path(__file__).resolve().parents[2]
 _BIN = ROOT / ".venv-peers" / "bin"
 PREDICT, INFERENCE, V2_INFER = "/predict", "/inference", "/v2/models/net/infer"
-# BentoML and MLServer ask home whether there is news, or write beside the sources, unless told not to.
-_QUIET = {"BENTOML_DO_NOT_TRACK": "true", "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+_IMPORTS = {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 def hello() -> HttpProcess:
@@ -58,4 +57,6 @@ def peer(name: str, categories: Path, probe: Request) -> HttpProcess:
 
 
 def _environment(categories: Path) -> Mapping[str, str]:
-    return {NET: str(FILE), CATEGORIES: str(categories), **_QUIET}
+    # BentoML reports its use to its makers, and keeps files in the user's home, unless told not to.
+    bentoml = {"BENTOML_DO_NOT_TRACK": "true", "BENTOML_HOME": str(categories.with_name("bentoml"))}
+    return {NET: str(FILE), CATEGORIES: str(categories), **_IMPORTS, **bentoml}
