@@ -86,6 +86,11 @@ class ServeConfig:
     )
     host: str = _setting("address to bind", _text, default="127.0.0.1")
     port: int = _setting("port to bind; 0 picks a free one", _integer(0, 65535), default=8000)
+    load_port: int = _setting(
+        "port on which the HTTP server itself tells its queue and busy threads, for scaling; 0 tells nothing",
+        _integer(0, 65535),
+        default=0,
+    )
     threads: int = _setting("model interpreters: rows that infer at once", _integer(1, 256), default=2)
     scratch: str | None = _setting(
         "directory for private copies of tables; the system's if not given", _text, default=None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from datetime import UTC, datetime
+from typing import Any
 
 _TEXT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
@@ -25,5 +26,31 @@ class JsonFormatter(logging.Formatter):
 def start_logging(form: str) -> None:
     """Log to standard error from the level INFO on."""
     handler = logging.StreamHandler()
-    handler.setFormatter(JsonFormatter() if form == "json" else logging.Formatter(_TEXT))
+    handler.setFormatter(_formatter(form))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
+
+
+def granian_logging(form: str) -> dict[str, Any]:
+    """Return granian's logging, as ``logging.config.dictConfig`` takes it: warnings, in the form of ours."""
+    return {
+        "formatters": {"ours": {"()": lambda: _formatter(form)}},
+        "filters": {"unintended": {"()": lambda: _is_unintended}},
+        "handlers": {
+            "stderr": {
+                "class": "logging.StreamHandler",
+                "formatter": "ours",
+                "filters": ["unintended"],
+                "stream": "ext://sys.stderr",
+            }
+        },
+        "loggers": {"_granian": {"handlers": ["stderr"], "level": "WARNING", "propagate": False}},
+    }
+
+
+def _formatter(form: str) -> logging.Formatter:
+    return JsonFormatter() if form == "json" else logging.Formatter(_TEXT)
+
+
+def _is_unintended(record: logging.LogRecord) -> bool:
+    """Return whether a record is worth reading: there are more threads than processors on purpose (``server.py``)."""
+    return "Python threads, which seems quite high" not in record.getMessage()

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.errors import BadSettings, ForetableError, Unavailable
 from online.config import ServeConfig, parse_config
-from online.logs import start_logging
+from online.logs import granian_logging, start_logging
 
 if TYPE_CHECKING:
     from online.holder import Holder
@@ -33,6 +33,8 @@ _BUG = 70
 # Python threads beyond those that --max-concurrent requests can hold: lookups pass on them, and what is refused, while
 # the others wait for models and bodies. More of them only contend for the GIL.
 _SPARE_THREADS = 4
+# How often the HTTP server looks at its queue: as often as it can, since a scaler reacts to it.
+_LOAD_INTERVAL_S = 1
 # Request line and headers together; granian refuses what is longer. Its default is 400 KiB a connection.
 _HEADERS_BYTES = 64 << 10
 
@@ -73,8 +75,12 @@ def serve(config: ServeConfig) -> int:
         blocking_threads=config.max_concurrent + _SPARE_THREADS,
         workers_kill_timeout=config.drain_s,
         log_level=LogLevels.warning,
-        log_dictconfig=_GRANIAN_LOG,
+        log_dictconfig=granian_logging(config.log_format),
         websockets=False,
+        metrics_enabled=bool(config.load_port),
+        metrics_address=config.host,
+        metrics_port=config.load_port,
+        metrics_scrape_interval=_LOAD_INTERVAL_S,
         http1_settings=HTTP1Settings(max_buffer_size=_HEADERS_BYTES),
         ssl_cert=Path(config.tls_cert) if config.tls_cert else None,
         ssl_key=Path(config.tls_key) if config.tls_key else None,
@@ -215,12 +221,6 @@ def _free_port(config: ServeConfig) -> int:
         message = f"{where} must be free to bind: {error.strerror}. Stop what is there, or choose another --port"
         raise Unavailable(message) from error
 
-
-_GRANIAN_LOG: dict[str, Any] = {
-    "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain", "stream": "ext://sys.stderr"}},
-    "loggers": {"_granian": {"handlers": ["stderr"], "level": "WARNING", "propagate": False}},
-}
 
 if __name__ == "__main__":
     raise SystemExit(main())

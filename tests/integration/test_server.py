@@ -180,6 +180,21 @@ def test_stalled_bodies_take_their_places_and_no_more(published: Path, tmp_path:
         assert running.metric("foretable_sheds_total") == 2
 
 
+def test_http_servers_own_figures_are_on_their_port(published: Path, tmp_path: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with ServerProcess(published, "--load-port", str(port), logs=tmp_path / "log") as running:
+
+        def figures() -> str:
+            with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=30)) as connection:
+                connection.request("GET", "/metrics")
+                return connection.getresponse().read().decode()
+
+        wait_until(lambda: "granian_blocking_queue" in figures(), what="the queue is told")
+        assert "quite high" not in running.log
+
+
 @pytest.mark.parametrize(
     "headers",
     [
