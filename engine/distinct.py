@@ -16,7 +16,7 @@ from engine.runtime import SHAPES
 # first. Of n rows in pairs, 5 * sqrt(n) at random places hold 12 pairs on average: fewer would miss them, more would
 # cost what they save. Where one row in ten is a repetition they hold 2 or 3, which is too few to be worth it.
 _SAMPLE = 5
-_PAIRS = 4
+_PAIRS = 6
 _PLACES = np.random.default_rng(0).random(4096)
 # Weights of a multilinear hash, whose high bits are universal. Larger rows (images) hardly ever repeat.
 _WEIGHTS = np.random.default_rng(1).integers(2**64, size=1024, dtype=np.uint64)
