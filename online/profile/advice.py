@@ -21,17 +21,20 @@ class Situation:
         source: where most answers came from, ``table`` or ``model``.
         finite: whether the space can have a table.
         largest_rows: the largest request that was measured.
+        one_row_s: how long a request of one row takes, above 0.
     """
 
     form: str
     source: str
     finite: bool
     largest_rows: int
+    one_row_s: float
 
 
 def advise(line: Line, situation: Situation) -> str:
     """Return one sentence: batch, precompute, take another variant, take Arrow, or nothing."""
-    share, row_ms = line.overhead_share, line.seconds(1) * 1e3
+    row_ms = situation.one_row_s * 1e3
+    share = max(0.0, 1 - line.compute_s / situation.one_row_s)
     overhead, compute = _percent(share), _percent(1 - share)
     largest = situation.largest_rows
     if line.compute_s * largest < _SEEN_SHARE * line.overhead_s:

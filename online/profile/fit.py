@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 
 import numpy as np
@@ -11,6 +11,8 @@ import numpy.typing as npt
 
 # Where a point is further off the line, its figures would mislead more than help. Noise stays well below with medians.
 _WORST_GOOD_ERROR = 0.25
+# With one row left aside there must be as many batches as can disagree with a line.
+_LEAST_BATCHES = 3
 
 
 @dataclass(frozen=True)
@@ -49,11 +51,6 @@ class Line:
             return None
         # 0.9 / (1 - 0.9) is a little more than 9 in binary: that must not cost a row.
         return max(1, ceil(share / (1 - share) * self.overhead_s / self.compute_s * (1 - 1e-12)))
-
-    @property
-    def overhead_share(self) -> float:
-        """Which part of a request of one row is overhead: 0 to 1."""
-        return self.overhead_s / self.seconds(1) if self.seconds(1) else 0.0
 
 
 def fit_line(rows: Sequence[int], seconds: Sequence[float]) -> Line:
@@ -94,15 +91,26 @@ class Fit:
         line: of what the client saw.
         inside: of what the server's application took; None where it did not say.
         errors: of each size, relative to what was measured; above 0 where it took longer than the line says.
+        one_row_s: the median of a request of one row where that is not on the line and not in ``errors``: a server may
+            answer it on a shorter path than it has for batches.
     """
 
     line: Line
     inside: Line | None
     errors: tuple[tuple[int, float], ...]
+    one_row_s: float | None = None
 
     @classmethod
     def of(cls, rows: Sequence[int], seconds: Sequence[float], inside: Sequence[float | None]) -> Fit:
-        """Fit medians of at least two sizes."""
+        """Fit medians of growing sizes, at least two. One row is left aside where only it spoils the line."""
+        whole = cls._through(rows, seconds, inside)
+        if whole.is_good or rows[0] != 1 or len(rows) < _LEAST_BATCHES + 1:
+            return whole
+        batches = cls._through(rows[1:], seconds[1:], inside[1:])
+        return replace(batches, one_row_s=seconds[0]) if batches.is_good else whole
+
+    @classmethod
+    def _through(cls, rows: Sequence[int], seconds: Sequence[float], inside: Sequence[float | None]) -> Fit:
         line = fit_line(rows, seconds)
         # Server-Timing has microseconds: less than one of them reads as none.
         told = [max(value, 1e-6) for value in inside if value is not None]
@@ -131,11 +139,14 @@ class Fit:
         """Return how well the line fits, for people; ``noisy`` says that the worst size's own times vary by as much."""
         rows, error = self.worst
         if self.is_good:
-            return f"within {abs(error):.0%} of every median"
+            text = f"within {abs(error):.0%} of every median"
+            if self.one_row_s is None:
+                return text
+            return f"{text} but that of one row, which takes a path of its own: {self.one_row_s * 1e3:.3f} ms"
         if noisy:
             shape = "but its times vary by as much: measure longer (--seconds), with nothing else running"
         elif rows in {self.errors[0][0], self.errors[-1][0]}:
-            shape = "one row takes a path of its own, or rows do not cost the same in every batch: trust the medians"
+            shape = "rows do not cost the same in every batch: trust the medians"
         else:
             shape = "the times have a step or a bend, as where a model computes a few fixed sizes: trust the medians"
         takes, than = "row takes" if rows == 1 else "rows take", "more" if error > 0 else "less"

@@ -65,6 +65,7 @@ class Profile:
             source=self.sources.most_common(1)[0][0],
             finite=self.model.finite,
             largest_rows=self.measurement.points[-1].rows,
+            one_row_s=self.fit.one_row_s or self.fit.line.seconds(1),
         )
         return advise(self.fit.line, situation)
 
@@ -102,5 +103,6 @@ class Profile:
             "rows_for_90_percent": line.rows_reaching(PAYING_SHARE),
             "worst_relative_error": fit.worst[1],
             "fit_is_good": fit.is_good,
+            "one_row_apart": fit.one_row_s is not None,
             "advice": self.advice,
         }

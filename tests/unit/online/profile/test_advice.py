@@ -11,7 +11,9 @@ LARGEST = 10_000
 
 
 def told(line: Line, *, form: str = "json", source: str = "table", finite: bool = True) -> str:
-    sentence = advise(line, Situation(form=form, source=source, finite=finite, largest_rows=LARGEST))
+    sentence = advise(
+        line, Situation(form=form, source=source, finite=finite, largest_rows=LARGEST, one_row_s=line.seconds(1))
+    )
     assert sentence.endswith(".")
     assert "\n" not in sentence
     return sentence
@@ -23,6 +25,11 @@ def test_overhead_says_batch_and_how_much() -> None:
         "Batch requests: over 99% of the 0.901 ms of a single row is overhead, and 8,100 rows in one request reach 90% "
         "of 1,000,000 rows/s, while a faster variant would save at most 1 µs a row."
     )
+
+
+def test_one_row_on_a_shorter_path_is_told_as_it_is() -> None:
+    situation = Situation(form="json", source="table", finite=True, largest_rows=LARGEST, one_row_s=2e-4)
+    assert advise(Line(9e-4, 1e-5), situation).startswith("Batch requests: 95% of the 0.2 ms of a single row")
 
 
 def test_finite_space_could_have_a_table() -> None:

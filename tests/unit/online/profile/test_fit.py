@@ -57,7 +57,6 @@ def test_clamped_line_is_the_best_that_is_allowed() -> None:
 def test_sizes_that_follow_from_the_line() -> None:
     line = Line(1e-3, 1e-5)
     assert line.balanced_rows == pytest.approx(100)
-    assert line.overhead_share == pytest.approx(1000 / 1010)
     assert line.top_rate == pytest.approx(100_000)
     rows = line.rows_reaching(0.9)
     assert rows == 900
@@ -92,6 +91,22 @@ def test_step_in_the_middle_is_no_line() -> None:
     assert fit.described(noisy=False).startswith(f"bad: {fit.worst[0]} rows take ")
     assert "a step or a bend" in fit.described(noisy=False)
     assert "measure longer" in fit.described(noisy=True)
+
+
+def test_one_row_on_a_path_of_its_own_is_left_aside() -> None:
+    fit = Fit.of(SIZES, [1e-4, *times(4e-4, 2e-6)[1:]], [5e-5, *times(1e-4, 2e-6)[1:]])
+    assert fit.is_good
+    assert fit.one_row_s == 1e-4
+    assert fit.line.overhead_s == pytest.approx(4e-4, rel=1e-6)
+    assert fit.inside_overhead_s == pytest.approx(1e-4, rel=1e-6)
+    assert fit.described(noisy=False).endswith("but that of one row, which takes a path of its own: 0.100 ms")
+
+
+def test_one_row_is_kept_where_too_few_sizes_are_left_or_it_is_not_alone() -> None:
+    assert Fit.of([1, 10, 100], [1e-4, 1e-3, 2e-3], [None] * 3).one_row_s is None
+    seconds = [1e-4, *times(4e-4, 2e-6)[1:]]
+    seconds[6] = 3e-3
+    assert Fit.of(SIZES, seconds, [None] * len(SIZES)).one_row_s is None
 
 
 def test_rows_that_grow_dearer_are_no_line() -> None:

@@ -63,6 +63,7 @@ def test_json_has_the_figures_in_seconds() -> None:
     assert found["overhead_inside_s"] == pytest.approx(2.5e-4)
     assert found["compute_s_per_row"] == pytest.approx(1e-5)
     assert found["rows_for_90_percent"] == 900
+    assert (found["fit_is_good"], found["one_row_apart"]) == (True, False)
     assert found["sizes"][2] == {
         "rows": 100,
         "requests": 3,
