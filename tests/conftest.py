@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import hypothesis
@@ -36,6 +38,23 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hides the developer's own FORETABLE_ variables: a program reads them as settings."""
     for name in [name for name in os.environ if name.startswith("FORETABLE_")]:
         monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A registry with releases of both synthetic models, which tests must not write to."""
+    from tests.support.synthetic import publish_numbers, publish_synthetic
+
+    root = tmp_path_factory.mktemp("published")
+    publish_synthetic(str(root))
+    publish_numbers(str(root))
+    return root
+
+
+@pytest.fixture
+def registry(published: Path, tmp_path: Path) -> Path:
+    """The same, of one's own."""
+    return Path(shutil.copytree(published, tmp_path / "registry"))
 
 
 @pytest.fixture(scope="session")

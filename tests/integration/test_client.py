@@ -23,20 +23,10 @@ from tests.support.synthetic import (
     FINITE_NAME,
     NUMBERS_NAME,
     numbers_rows,
-    publish_numbers,
-    publish_synthetic,
     synthetic_space,
 )
 
 MISS = {"city": "東京", "plan": "unheard of", "age": 33, "size": "2"}
-
-
-@pytest.fixture(scope="module")
-def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("published")
-    publish_synthetic(str(root))
-    publish_numbers(str(root))
-    return root
 
 
 @pytest.fixture(scope="module")

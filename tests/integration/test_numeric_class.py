@@ -12,24 +12,21 @@ import pytest
 
 from tests.support.services import missing_service
 from tests.support.serving import ServerProcess, load_both
-from tests.support.synthetic import NUMBERS_NAME, numbers_rows, publish_numbers, publish_synthetic
+from tests.support.synthetic import NUMBERS_NAME, numbers_rows
 
 PLACE = f'{{label="production",model="{NUMBERS_NAME}"}}'
 
 
-def test_answers_keep_the_promise_between_classes_and_say_so(tmp_path: Path) -> None:
+def test_answers_keep_the_promise_between_classes_and_say_so(published: Path, tmp_path: Path) -> None:
     if platform.machine() != "x86_64":
         pytest.skip("emulates another x86-64")
     emulator = shutil.which("qemu-x86_64")
     if emulator is None:
         missing_service("qemu-x86_64", "Install qemu-user (scripts/ensure_qemu.sh)")
-    registry = tmp_path / "registry"
-    publish_synthetic(str(registry))
-    publish_numbers(str(registry))
     rows = numbers_rows(500)
-    here = load_both(registry)[1].get(NUMBERS_NAME).predictor.predict_rows(rows).values
+    here = load_both(published)[1].get(NUMBERS_NAME).predictor.predict_rows(rows).values
     command = [emulator, "-cpu", "SandyBridge"]
-    with ServerProcess(registry, logs=tmp_path / "log", emulator=command) as server:
+    with ServerProcess(published, logs=tmp_path / "log", emulator=command) as server:
         described = json.loads(server.request(f"/v1/models/{NUMBERS_NAME}/metadata")[2])["foretable"]
         assert described["same_numeric_class"] is False
         assert server.metric("foretable_numeric_class_same" + PLACE) == 0

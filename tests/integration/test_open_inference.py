@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from tritonclient.http import (  # type: ignore[import-untyped]
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype  # type: ignore[import-untyped]
 
 from tests.support.serving import ServerProcess
-from tests.support.synthetic import FINITE_NAME, NUMBERS_NAME, numbers_rows, publish_numbers, publish_synthetic
+from tests.support.synthetic import FINITE_NAME, NUMBERS_NAME, numbers_rows
 
 Rows = list[dict[str, Any]]
 ROWS: Rows = [
@@ -29,12 +30,9 @@ ROWS: Rows = [
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    root = tmp_path_factory.mktemp("published")
-    publish_synthetic(str(root))
-    publish_numbers(str(root))
+def server(published: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     logs = tmp_path_factory.mktemp("logs") / "server"
-    with ServerProcess(root, "--max-body-bytes", "100000", "--max-rows", "1000", logs=logs) as running:
+    with ServerProcess(published, "--max-body-bytes", "100000", "--max-rows", "1000", logs=logs) as running:
         yield running
         assert "Traceback" not in running.log
 

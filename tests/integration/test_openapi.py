@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 from tests.support.serving import ServerProcess
-from tests.support.synthetic import publish_numbers, publish_synthetic
 
 # 504 is what a deadline in the past asks for.
 _CONFIG = '[checks.not_a_server_error]\nexpected-statuses = ["2xx", "3xx", "4xx", 504]\n'
@@ -21,13 +20,12 @@ _CHECKS = (
 )
 
 
-def test_no_request_finds_a_fault_of_the_server_or_an_answer_against_the_document(tmp_path: Path) -> None:
-    registry = tmp_path / "registry"
-    publish_synthetic(str(registry))
-    publish_numbers(str(registry))
+def test_no_request_finds_a_fault_of_the_server_or_an_answer_against_the_document(
+    published: Path, tmp_path: Path
+) -> None:
     config = tmp_path / "schemathesis.toml"
     config.write_text(_CONFIG)
-    with ServerProcess(registry, "--labels", "production,canary", logs=tmp_path / "log") as server:
+    with ServerProcess(published, "--labels", "production,canary", logs=tmp_path / "log") as server:
         document = f"http://127.0.0.1:{server.port}/openapi.json"
         command = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(config), "run", document]
         options = ["--checks", ",".join(_CHECKS), "--max-examples", "20", "--generation-deterministic", "--no-color"]

@@ -6,7 +6,6 @@ import http.client
 import json
 import os
 import re
-import shutil
 import signal
 import socket
 import ssl
@@ -24,20 +23,12 @@ import pytest
 
 from engine.registry import Registry
 from tests.support.serving import ServerProcess
-from tests.support.synthetic import FINITE_NAME, NUMBERS_NAME, numbers_rows, publish_numbers, publish_synthetic
+from tests.support.synthetic import FINITE_NAME, NUMBERS_NAME, numbers_rows, publish_synthetic
 from tests.support.waiting import wait_until
 
 PREDICT = f"/v1/models/{FINITE_NAME}:predict"
 ROW = {"city": "São Paulo", "plan": "pro", "age": 33, "size": "2"}
 MISS = {**ROW, "plan": "unheard of"}
-
-
-@pytest.fixture(scope="module")
-def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("published")
-    publish_synthetic(str(root))
-    publish_numbers(str(root))
-    return root
 
 
 @pytest.fixture(scope="module")
@@ -47,12 +38,6 @@ def server(published: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     with ServerProcess(published, "--max-body-bytes", "100000", logs=logs) as running:
         yield running
         assert "Traceback" not in running.log
-
-
-@pytest.fixture
-def registry(published: Path, tmp_path: Path) -> Path:
-    """A registry of one's own."""
-    return Path(shutil.copytree(published, tmp_path / "registry"))
 
 
 def query(row: dict[str, Any]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -12,23 +11,6 @@ from online.app import create_app
 from online.config import ServeConfig
 from online.holder import Holder
 from tests.support.serving import load_both
-from tests.support.synthetic import publish_numbers, publish_synthetic
-
-
-@pytest.fixture(scope="session")
-def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A registry that tests must not write to."""
-    root = tmp_path_factory.mktemp("published")
-    publish_synthetic(str(root))
-    publish_numbers(str(root))
-    return root
-
-
-@pytest.fixture
-def registry(published: Path, tmp_path: Path) -> Path:
-    """A registry of one's own."""
-    shutil.copytree(published, tmp_path / "registry")
-    return tmp_path / "registry"
 
 
 @pytest.fixture(scope="session")
