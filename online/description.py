@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from engine.feature import Categorical, Feature, Tensor
@@ -10,10 +11,13 @@ from online.holder import Holder, Served
 from online.predict_body import SIGNATURE
 
 
-def status(served: Served) -> dict[str, Any]:
-    """Return TensorFlow Serving's model status."""
-    state = {"version": str(served.release), "state": "AVAILABLE"}
-    return {"model_version_status": [{**state, "status": {"error_code": "OK", "error_message": ""}}]}
+def status(served: Sequence[Served]) -> dict[str, Any]:
+    """Return TensorFlow Serving's model status: each release once, in the order of the labels."""
+    releases = dict.fromkeys(str(each.release) for each in served)
+    fine = {"error_code": "OK", "error_message": ""}
+    return {
+        "model_version_status": [{"version": version, "state": "AVAILABLE", "status": fine} for version in releases]
+    }
 
 
 def metadata(served: Served) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from flask import Response, g, request
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from engine.errors import BadSettings, DeadlineExceeded, ForetableError, InvalidInput, NotFound, Unavailable
 from online.body import UnsupportedBody
@@ -43,6 +43,8 @@ def _told(error: Exception) -> tuple[int, str]:
     """Return the status code, and what the client is told."""
     if isinstance(error, HTTPException):
         code = error.code or 500
+        if isinstance(error, MethodNotAllowed):
+            return code, f"method must be one of {', '.join(sorted(error.valid_methods or ()))}; got {request.method}"
         return code, _HTTP_TEXTS.get(code) or f"{error.name}: {error.description}"
     for kind, code in _CODES.items():
         if isinstance(error, kind):

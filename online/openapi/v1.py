@@ -22,7 +22,7 @@ def v1_paths(holder: Holder, served: Served, max_rows: int) -> Json:
     """Return the paths of one model."""
     place = f"/v1/models/{served.model}"
     paths: Json = {
-        place: {"get": get_operation("Say which release is served, as TensorFlow Serving does.", {"type": "object"})},
+        place: {"get": get_operation("Say which releases are served, as TensorFlow Serving does.", {"type": "object"})},
         f"{place}/metadata": {"get": get_operation("Describe inputs and outputs.", {"type": "object"})},
     }
     labels = [each.label for each in holder.of(served.model)]

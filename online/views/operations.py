@@ -38,7 +38,7 @@ def mount(app: Flask, serving: Serving) -> None:
     def page() -> Response:
         """Return the page that lets a person try the models."""
         nonce = secrets.token_urlsafe(16)
-        text = render_template("page.html", served=[holder.get(model) for model in holder.models], nonce=nonce)
+        text = render_template("page.html", served=[holder.of(model) for model in holder.models], nonce=nonce)
         policy = f"default-src 'none'; connect-src 'self'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'"
         headers = [("Content-Type", "text/html; charset=utf-8"), ("Content-Security-Policy", policy), NO_STORE]
         return Response(text, 200, headers)

@@ -14,7 +14,9 @@ def mount(app: Flask, serving: Serving) -> None:
     """Add the routes."""
 
     def status(model: str, version: str | None = None, label: str | None = None) -> Response:
-        return json_response(description.status(served_at(serving.holder, model, version, label)))
+        served = served_at(serving.holder, model, version, label)
+        anywhere = version is None and label is None
+        return json_response(description.status(serving.holder.of(model) if anywhere else [served]))
 
     def metadata(model: str, version: str | None = None, label: str | None = None) -> Response:
         return json_response(description.metadata(served_at(serving.holder, model, version, label)))

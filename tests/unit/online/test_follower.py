@@ -7,10 +7,12 @@ import weakref
 from pathlib import Path
 
 import pytest
+from werkzeug.test import Client
 
 from engine.errors import BadArtifact, NotFound
 from engine.manifest import seal
 from engine.registry import ModelRegistry, Registry
+from online.app import create_app
 from online.follower import Follower
 from online.holder import Holder
 from tests.support.serving import load_both
@@ -23,8 +25,8 @@ class Stage:
     def __init__(self, root: Path, *labels: str) -> None:
         self.root = root
         # Another try at every poll: the next one is due at once.
-        config, self.holder = load_both(root, poll_s=1e-9, labels=labels or ("production",))
-        self.follower = Follower(self.holder, config)
+        self.config, self.holder = load_both(root, poll_s=1e-9, labels=labels or ("production",))
+        self.follower = Follower(self.holder, self.config)
 
     @property
     def models(self) -> ModelRegistry:
@@ -45,6 +47,13 @@ class Stage:
 @pytest.fixture
 def stage(registry: Path) -> Stage:
     return Stage(registry)
+
+
+def versions(client: Client, place: str) -> list[str]:
+    """Return the releases that TensorFlow Serving's status lists."""
+    found = client.get(f"/v1/models/{FINITE_NAME}{place}").json
+    assert found is not None
+    return [each["version"] for each in found["model_version_status"]]
 
 
 PLACE = (FINITE_NAME, "production")
@@ -82,6 +91,14 @@ def test_follows_several_labels_one_of_which_comes_later(registry: Path) -> None
     with pytest.raises(NotFound, match="version of 'synthetic' must be a release that is served: 1, 2; got '3'"):
         get(FINITE_NAME, version="3")
     assert (holder.swaps[FINITE_NAME, "canary"], holder.swaps[FINITE_NAME, "production"]) == (1, 0)
+    client = Client(create_app(holder, stage.config))
+    assert versions(client, "") == ["1", "2"]
+    assert (versions(client, "/labels/canary"), versions(client, "/versions/1")) == (["2"], ["1"])
+    page = client.get("/").text
+    assert "<option>production</option><option>canary</option>" in page
+    for number, label in ((1, "production"), (2, "canary")):
+        assert f"{label}: release {number}, made " in page
+        assert f'href="v1/models/{FINITE_NAME}/labels/{label}/metadata"' in page
 
 
 def test_first_label_must_be_there_at_the_start(registry: Path) -> None:
