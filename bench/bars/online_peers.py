@@ -69,11 +69,11 @@ class Side:
         return closed_loop(self.port, self.requests, seconds=seconds).rate
 
     def p99_s(self, *, rate: float, seconds: float) -> float:
-        """Return the latency of 99 % in an open loop."""
+        """Return the latency within which 99 % are answered in an open loop."""
         loop = open_loop(self.port, self.requests, rate=rate, seconds=seconds)
         if loop.unsent or not loop.answered.all():
             print(f"  of {rate:,.0f}/s for {seconds:.0f} s, {loop.counted()}")
-        return loop.percentile_s(0.99)
+        return loop.percentile_of_all_s(0.99)
 
 
 def measure(command: str, served: Served, folder: Path, *, repeats: int, seconds: float) -> list[Result]:

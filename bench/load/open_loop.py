@@ -25,6 +25,7 @@ from engine.errors import BadSettings, Unavailable
 
 Floats = npt.NDArray[np.float64]
 _OK = 200
+_TIMEOUT_S = 10
 # Requests under way at once; one more waits in the generator, and its wait is part of its latency. Without a bound a
 # short stall on a full machine makes thousands of connections, which the server then has to bear.
 _MOST_UNDER_WAY = 128
@@ -67,6 +68,14 @@ class OpenLoop:
             message = f"some of {len(self.code)} requests must be answered with {code}; got {self.counted()}"
             raise BadSettings(message)
         return percentile(latencies, share)
+
+    def percentile_of_all_s(self, share: float) -> float:
+        """Return the latency within which this share of all requests were answered with 200.
+
+        What was not counts as the time after which a client gives up: refusing must not look like answering fast.
+        """
+        latencies = np.where(self.answered, self.latency_s, _TIMEOUT_S)
+        return percentile(np.append(latencies, np.full(self.unsent, _TIMEOUT_S)), share)
 
     def counted(self) -> str:
         """Return how many answers there were of each code, for people."""
@@ -117,7 +126,7 @@ def open_loop_under_way(
         write_targets(requests, port, targets)
         command = [program, "attack", "-format=json", f"-targets={targets}", f"-rate={whole}/1s"]
         command += [f"-workers={_MOST_UNDER_WAY}", f"-max-workers={_MOST_UNDER_WAY}"]
-        command += [f"-duration={seconds:g}s", f"-output={results}", "-max-body=0", "-timeout=10s"]
+        command += [f"-duration={seconds:g}s", f"-output={results}", "-max-body=0", f"-timeout={_TIMEOUT_S}s"]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
         def finish() -> OpenLoop:

@@ -42,6 +42,11 @@ def test_lines_are_put_in_the_order_in_which_they_were_due() -> None:
     assert found.counted() == "no answer: 1, 200: 1, 503: 1, not sent: 2"
 
 
+def test_what_is_not_answered_is_not_fast() -> None:
+    loop = read_csv(line(0, 0, 200, 5 * MS) + line(1, 10 * MS, 503, MS), rate=100, due=4)
+    assert [loop.percentile_of_all_s(share) for share in (0.25, 0.26, 1)] == [0.005, 10, 10]
+
+
 def test_nothing_sent() -> None:
     with pytest.raises(Unavailable, match="must have sent a request"):
         read_csv("", rate=1, due=1)
