@@ -13,22 +13,19 @@ from online.profile.program import main
 from tests.support.programs import foretable
 from tests.support.scripted_server import RESET, Asked, Reply, ScriptedServer
 from tests.support.serving import ServerProcess
-from tests.support.synthetic import FINITE_NAME, NUMBERS_NAME, publish_numbers, publish_synthetic, synthetic_space
+from tests.support.synthetic import FINITE_NAME, NUMBERS_NAME, synthetic_space
 
 QUICK = ("--seconds", "0.01", "--batch-sizes", "1,20,400")  # three sizes are measured however slow the machine is
 TOKEN = "a token of this very test".replace(" ", "-")
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+def server(published: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """A server with a token, which takes 500 rows."""
-    root = tmp_path_factory.mktemp("published")
-    publish_synthetic(str(root))
-    publish_numbers(str(root))
     files = tmp_path_factory.mktemp("files")
     (files / "tokens").write_text(TOKEN)
     options = ("--token-file", str(files / "tokens"), "--max-rows", "500")
-    with ServerProcess(root, *options, logs=files / "logs") as running:
+    with ServerProcess(published, *options, logs=files / "logs") as running:
         yield running
         assert "Traceback" not in running.log
 
