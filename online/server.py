@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from engine.errors import BadSettings, ForetableError, Unavailable
 from online.config import ServeConfig, parse_config
 from online.logs import granian_logging, start_logging
+from online.token import Tokens
 
 if TYPE_CHECKING:
     from online.holder import Holder
@@ -35,7 +36,8 @@ _BUG = 70
 _SPARE_THREADS = 4
 # How often the HTTP server looks at its queue: as often as it can, since a scaler reacts to it.
 _LOAD_INTERVAL_S = 1
-# Request line and headers together; granian refuses what is longer. Its default is 400 KiB a connection.
+# Request line and headers together; granian refuses what is longer. Its default is 400 KiB a connection, and 16 MiB a
+# request by HTTP/2.
 _HEADERS_BYTES = 64 << 10
 
 
@@ -45,6 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         config, check = parse_config(sys.argv[1:] if argv is None else argv, os.environ)
         start_logging(config.log_format)
         _log.info("settings: %s", config.described())
+        _check_files(config)
         return _check(config) if check else serve(config)
     except ForetableError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -56,12 +59,11 @@ def serve(config: ServeConfig) -> int:
 
     Raises:
         Unavailable: the port is taken.
-        BadSettings: the address cannot be bound, or the certificate is none.
+        BadSettings: the address cannot be bound.
     """
-    _check_certificate(config)
     from granian import Granian
     from granian.constants import Interfaces
-    from granian.http import HTTP1Settings
+    from granian.http import HTTP1Settings, HTTP2Settings
     from granian.log import LogLevels
 
     config = replace(config, port=_free_port(config))
@@ -82,6 +84,7 @@ def serve(config: ServeConfig) -> int:
         metrics_port=config.load_port,
         metrics_scrape_interval=_LOAD_INTERVAL_S,
         http1_settings=HTTP1Settings(max_buffer_size=_HEADERS_BYTES),
+        http2_settings=HTTP2Settings(max_headers_size=_HEADERS_BYTES),
         ssl_cert=Path(config.tls_cert) if config.tls_cert else None,
         ssl_key=Path(config.tls_key) if config.tls_key else None,
     )
@@ -102,7 +105,6 @@ def _load(config: ServeConfig, outcome: Any, supervisor: int) -> Callable[..., A
         from online.app import create_app
         from online.follower import Follower
         from online.scrubber import Scrubber
-        from online.token import Tokens
 
         tokens = Tokens(config.token_file) if config.token_file else None
         holder = _holder(config)
@@ -141,13 +143,11 @@ def _holder(config: ServeConfig) -> Holder:
     from online.holder import Holder, load_labelled
 
     registry = Registry(config.registry)
-    models = config.models or tuple(registry.models())
+    models = [registry.existing_model(name) for name in config.models] or list(map(registry.model, registry.models()))
     if not models:
         message = f"registry {registry.url} must have a model; got none. Train and publish one first"
         raise BadSettings(message)
-    return Holder(
-        [served for model in models for served in load_labelled(registry.model(model), config)], config.labels
-    )
+    return Holder([served for model in models for served in load_labelled(model, config)], config.labels)
 
 
 def _check(config: ServeConfig) -> int:
@@ -193,7 +193,17 @@ def _wrapped(plain: socket.socket, config: ServeConfig) -> socket.socket:
     return context.wrap_socket(plain)
 
 
-def _check_certificate(config: ServeConfig) -> None:
+def _check_files(config: ServeConfig) -> None:
+    """Refuse what would only fail in the worker, or with --check not at all.
+
+    Raises:
+        BadSettings: a file or directory of the settings is not what it must be.
+    """
+    if config.token_file:
+        Tokens(config.token_file)
+    if config.scratch and not (Path(config.scratch).is_dir() and os.access(config.scratch, os.W_OK | os.X_OK)):
+        message = f"--scratch must be a directory that this user may write to; got {config.scratch!r}. Make it first"
+        raise BadSettings(message)
     if config.tls_cert and config.tls_key:
         try:
             ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(config.tls_cert, config.tls_key)

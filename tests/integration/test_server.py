@@ -9,6 +9,7 @@ import re
 import signal
 import socket
 import ssl
+import struct
 import subprocess
 import sys
 import threading
@@ -206,6 +207,19 @@ def test_headers_that_no_client_should_send(server: ServerProcess, headers: byte
     assert server.metric("foretable_requests_under_way") == 0
 
 
+def test_headers_have_the_same_limit_by_http2(server: ServerProcess) -> None:
+    hello = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\x04\0\0\0\0\0"  # and settings, all of them the defaults
+    with (
+        socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection,
+        connection.makefile("rb") as file,
+    ):
+        connection.sendall(hello)
+        size, kind = struct.unpack(">xHB", file.read(9)[:4])
+        settings = dict(struct.iter_unpack(">HI", file.read(size)))
+    assert kind == 4
+    assert settings[6] == 64 << 10  # SETTINGS_MAX_HEADER_LIST_SIZE of RFC 9113, 6.5.2
+
+
 def test_release_changes_while_requests_run(registry: Path, tmp_path: Path) -> None:
     failures: list[object] = []
     seen: set[tuple[int, str]] = set()
@@ -378,10 +392,12 @@ def test_damaged_bundle_ends_the_start(registry: Path, check: list[str]) -> None
 @pytest.mark.parametrize(
     "options, code, message",
     [
-        (["--registry", "/nowhere", "--models", "nobody", "--port", "0"], 64, "label of model 'nobody' in .* got"),
+        (["--registry", "/nowhere", "--models", "nobody", "--port", "0"], 64, "model in .* must be .* got 'nobody'"),
         (["--registry", "/nowhere", "--port", "0"], 64, "must have a model; got none"),
         (["--registry", "/nowhere", "--host", "no.such.host.invalid"], 64, "--host must be an address"),
         (["--registry", "r", "--port", "x"], 64, "--port must be an integer"),
+        (["--registry", "r", "--scratch", "/nowhere", "--check"], 64, "--scratch must be a directory .* '/nowhere'"),
+        (["--registry", "r", "--token-file", "/nowhere", "--check"], 64, "--token-file must be a readable file"),
     ],
 )
 def test_bad_settings(options: list[str], code: int, message: str) -> None:
