@@ -77,7 +77,7 @@ class ServeConfig:
     Each field is ``--name`` on the command line and ``FORETABLE_NAME`` in the environment.
     """
 
-    registry: str = _setting("root of the registry: a path or URL", _text)
+    registry: str = _setting("root of the registry: a path or URL; must be given", _text)
     models: tuple[str, ...] = _setting(
         "names of the models to serve, joined by commas; all there are if not given", _names, default=()
     )
@@ -95,7 +95,7 @@ class ServeConfig:
     scratch: str | None = _setting(
         "directory for private copies of tables; the system's if not given", _text, default=None
     )
-    poll_s: float = _setting("seconds between two looks at the label", _seconds, default=5.0)
+    poll_s: float = _setting("seconds between two looks at the labels", _seconds, default=5.0)
     scrub_s: float = _setting(
         "seconds in which every block of the tables is checked once more", _seconds, default=3600.0
     )
@@ -107,7 +107,9 @@ class ServeConfig:
     max_concurrent: int = _setting(
         "requests under way at once beyond table lookups; one more is told to come back", _integer(1, 1024), default=16
     )
-    token_file: str | None = _setting("file of bearer tokens, one a line: requests must carry one", _text, default=None)
+    token_file: str | None = _setting(
+        "file of bearer tokens, 16 characters or more, one a line: requests must carry one", _text, default=None
+    )
     tls_cert: str | None = _setting("PEM file of the certificate chain; HTTPS with --tls-key", _text, default=None)
     tls_key: str | None = _setting("PEM file of the certificate's key", _text, default=None)
     log_format: str = _setting("how the log is written: text or json", _one_of(*FORMATS), default="text")
@@ -188,8 +190,10 @@ def parse_config(argv: Sequence[str], environment: Mapping[str, str]) -> tuple[S
 
 
 def _help(item: dataclasses.Field[Any]) -> str:
+    """Return what ``--help`` says of a setting, with its default as one would type it."""
     default = item.default
-    shown = default is not dataclasses.MISSING and default not in (None, ())
-    return str(item.metadata["help"]) + (
-        f" (default: {str(default).lower() if isinstance(default, bool) else default})" if shown else ""
-    )
+    if default is dataclasses.MISSING or default in (None, ()):
+        return str(item.metadata["help"])
+    if isinstance(default, tuple):
+        default = ",".join(default)
+    return f"{item.metadata['help']} (default: {str(default).lower() if isinstance(default, bool) else default})"

@@ -93,6 +93,15 @@ def test_what_cannot_be_read_is_refused(argv: list[str], environment: dict[str, 
         parse_config(argv, environment)
 
 
+def test_help_shows_defaults_as_one_types_them(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parse_config(["--help"], {})
+    assert ended.value.code == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "the first answers requests that name none (default: production)" in shown
+    assert "in front of Flask: true or false (default: true)" in shown
+
+
 def test_models_may_stand_alone() -> None:
     config, _ = parse_config(["flights", "hotels", "--registry", "r"], {})
     assert config.models == ("flights", "hotels")
