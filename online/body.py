@@ -2,38 +2,47 @@
 
 from __future__ import annotations
 
-from flask import request
-from werkzeug.exceptions import RequestEntityTooLarge
-
 from engine.errors import InvalidInput
+from online.exchange import Exchange
 
 
 class UnsupportedBody(InvalidInput):
     """The body's type or encoding is not one that is read."""
 
 
-def read_body(limit_bytes: int) -> bytes:
-    """Read the body; Werkzeug's own limit cuts a chunked one instead of refusing it.
+class TooManyBytes(InvalidInput):
+    """The body is longer than the server reads."""
+
+
+def read_body(exchange: Exchange, limit_bytes: int) -> bytes:
+    """Read the body.
 
     Raises:
-        RequestEntityTooLarge: it is longer than the limit, or says so: then none of it is read.
+        TooManyBytes: it is longer than the limit, or says so: then none of it is read.
         UnsupportedBody: it is compressed.
         InvalidInput: it ends early.
     """
-    if request.headers.get("Content-Encoding", "identity") != "identity":
+    environ = exchange.environ
+    if exchange.header("CONTENT_ENCODING") not in {None, "identity"}:
         message = "Content-Encoding must be identity: bodies are read as they are"
         raise UnsupportedBody(message, cause="bad_body")
-    length = request.content_length
+    text = environ.get("CONTENT_LENGTH")  # granian has refused what is no number
+    length = int(text) if text else None
     if length is not None and length > limit_bytes:
-        raise RequestEntityTooLarge
+        raise _too_many_bytes()
     wanted = limit_bytes + 1 if length is None else length
     parts = []
-    while wanted and (part := request.environ["wsgi.input"].read(wanted)):
+    while wanted and (part := environ["wsgi.input"].read(wanted)):
         parts.append(part)
         wanted -= len(part)
     if length is None and not wanted:
-        raise RequestEntityTooLarge
+        raise _too_many_bytes()
     if length is not None and wanted:
         message = f"the body must have the {length} bytes that Content-Length says; got {length - wanted}"
         raise InvalidInput(message, cause="bad_body")
-    return b"".join(parts)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _too_many_bytes() -> TooManyBytes:
+    message = "the body must be smaller; got more bytes than --max-body-bytes allows. Send several requests"
+    return TooManyBytes(message, cause="bad_body")

@@ -32,13 +32,6 @@ def _names(text: str) -> tuple[str, ...]:
     return names
 
 
-def _flag(text: str) -> bool:
-    if text not in {"true", "false"}:
-        message = "true or false"
-        raise ValueError(message)
-    return text == "true"
-
-
 def _one_of(*choices: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if text not in choices:
@@ -116,7 +109,6 @@ class ServeConfig:
     log_requests: str = _setting(
         "which requests are logged: none, errors (400 and up) or all", _one_of(*REQUEST_LOGS), default="none"
     )
-    fast_path: bool = _setting("answer lookups in front of Flask: true or false", _flag, default=True)
 
     def __post_init__(self) -> None:
         """Check what no field can know alone."""
@@ -196,4 +188,4 @@ def _help(item: dataclasses.Field[Any]) -> str:
         return str(item.metadata["help"])
     if isinstance(default, tuple):
         default = ",".join(default)
-    return f"{item.metadata['help']} (default: {str(default).lower() if isinstance(default, bool) else default})"
+    return f"{item.metadata['help']} (default: {default})"

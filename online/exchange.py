@@ -1,4 +1,4 @@
-"""One request under way: its clock, its identifier, and until when an answer is of use."""
+"""One request under way: its clock, its identifier, its limits of time, and what it will be counted as."""
 
 from __future__ import annotations
 
@@ -10,14 +10,12 @@ from typing import Any
 from engine.errors import InvalidInput
 
 REQUEST_ID, SERVER_TIMING = "X-Request-Id", "Server-Timing"
-# Where the WSGI environment carries the exchange from the front to the views.
+# Where the WSGI environment carries the exchange from the front to Flask's views.
 KEY = "foretable.exchange"
-# The header Foretable-Deadline, as WSGI calls it.
-DEADLINE = "HTTP_FORETABLE_DEADLINE"
+# What may become the value of a metric's label: anybody can send a method of his own.
+_METHODS = {"GET", "HEAD", "POST"}
 _LONGEST_ID = 200
 _FURTHEST_MS = 10**15
-
-
 _prefix, _numbers = secrets.token_hex(6), count(1)
 
 
@@ -33,20 +31,40 @@ def exchange_headers(identifier: str, seconds: float) -> tuple[tuple[str, str], 
 
 
 class Exchange:
-    """What is known of a request before anything of it is understood.
+    """A request, from its headers on.
 
     Attributes:
+        environ: its WSGI environment.
         started: ``time.perf_counter`` when Python got it.
         request_id: in the answer and in the log.
+        model: whose it is counted as; "" until it names one that is served.
+        source: of its answers; "" until there are some.
     """
 
-    __slots__ = ("_environ", "request_id", "started")
+    __slots__ = ("environ", "model", "request_id", "source", "started")
 
     def __init__(self, environ: dict[str, Any]) -> None:
         """Start the clock."""
         self.started = perf_counter()
-        self._environ = environ
+        self.environ = environ
         self.request_id = request_id(environ)
+        self.model = self.source = ""
+
+    @property
+    def method(self) -> str:
+        """The method as it is counted."""
+        method: str = self.environ["REQUEST_METHOD"]
+        return method if method in _METHODS else "other"
+
+    @property
+    def content_type(self) -> str:
+        """The media type of the body, without parameters, in lower case."""
+        text: str = self.environ.get("CONTENT_TYPE", "")
+        return text.partition(";")[0].strip().lower()
+
+    def header(self, name: str) -> str | None:
+        """Return a header by its name in WSGI, without ``HTTP_``."""
+        return self.environ.get(f"HTTP_{name}")
 
     @property
     def deadline(self) -> float | None:
@@ -57,7 +75,7 @@ class Exchange:
         Raises:
             InvalidInput: the header is no such number.
         """
-        text = self._environ.get(DEADLINE)
+        text = self.header("FORETABLE_DEADLINE")
         if text is None:
             return None
         if not (text.isascii() and text.isdigit() and int(text[:20]) < _FURTHEST_MS):

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import orjson
 from flask import Response
 
-from engine.answer import Answer, Answers, Source
+from engine.answer import Answer, Source
 from engine.manifest import canonical_json, sha256
 from engine.output import Output
 from engine.predictor import Predictor
@@ -108,13 +108,13 @@ class Renderer:
         columns = self._columns(values)
         return to_json({"outputs": next(iter(columns.values())) if self._single else columns})
 
-    def batch_headers(self, answers: Answers, body: bytes, kind: tuple[str, str] = JSON) -> Headers:
-        """Return the headers of a POST that is answered; ``kind`` is its Content-Type."""
+    def batch_headers(self, sources: str, body: bytes, kind: tuple[str, str] = JSON) -> Headers:
+        """Return the headers of a POST that is answered; ``sources`` is of ``counted``, ``kind`` its Content-Type."""
         return [
             kind,
             ("Content-Length", str(len(body))),
             NO_STORE,
-            ("Foretable-Source", counted(answers.rows_by_source())),
+            ("Foretable-Source", sources),
             ("Foretable-Release", str(self.release)),
         ]
 

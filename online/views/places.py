@@ -1,24 +1,19 @@
-"""Where in a path a model, its version and its label stand, and what is served there."""
+"""What is served where a path of Flask's says, and whose request it is counted as."""
 
 from __future__ import annotations
 
-from flask import g
+from flask import request
 
+from online.exchange import KEY
 from online.holder import Holder, Served
 
-# A model as it is, at a version, and at a label, as in TensorFlow Serving's REST API.
-PLACES = {
-    name: f"/v1/models/<part:model>{place}"
-    for name, place in (("", ""), ("version", "/versions/<part:version>"), ("label", "/labels/<part:label>"))
-}
 
-
-def served_at(holder: Holder, model: str, version: str | None, label: str | None) -> Served:
-    """Return what is served of a model, and count the request as the model's.
+def served_at(holder: Holder, model: str, version: str | None, label: str | None = None) -> Served:
+    """Return what is served of a model, at a version or label.
 
     Raises:
-        NotFound: it is not served here, or not at this version or label.
+        NotFound: it is not served here.
     """
     served = holder.get(model, version=version, label=label)
-    g.model = model
+    request.environ[KEY].model = served.model
     return served

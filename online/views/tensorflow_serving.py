@@ -7,7 +7,12 @@ from flask import Flask, Response
 from online import description
 from online.responses import json_response
 from online.serving import Serving
-from online.views.places import PLACES, served_at
+from online.views.places import served_at
+
+_PLACES = {
+    name: f"/v1/models/<part:model>{place}"
+    for name, place in (("", ""), ("version", "/versions/<part:version>"), ("label", "/labels/<part:label>"))
+}
 
 
 def mount(app: Flask, serving: Serving) -> None:
@@ -21,6 +26,6 @@ def mount(app: Flask, serving: Serving) -> None:
     def metadata(model: str, version: str | None = None, label: str | None = None) -> Response:
         return json_response(description.metadata(served_at(serving.holder, model, version, label)))
 
-    for name, place in PLACES.items():
+    for name, place in _PLACES.items():
         app.add_url_rule(place, f"status {name}", status, methods=["GET"])
         app.add_url_rule(f"{place}/metadata", f"metadata {name}", metadata, methods=["GET"])

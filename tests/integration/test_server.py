@@ -79,29 +79,6 @@ def test_answers_by_every_way(server: ServerProcess) -> None:
     assert b"<form" in server.request("/")[2]
 
 
-def test_fast_path_changes_no_byte(server: ServerProcess, published: Path, tmp_path: Path) -> None:
-    requests = [
-        f"GET {path} HTTP/1.1\r\nHost: x\r\nX-Request-Id: r1\r\n{extra}Connection: close\r\n\r\n".encode()
-        for path in (
-            query(ROW),
-            query(MISS),
-            query({**ROW, "size": "9"}),
-            query({**ROW, "city": "?"}),
-            f"{PREDICT}?a=%",
-        )
-        for extra in ("", "If-None-Match: *\r\n")
-    ]
-
-    def replies(running: ServerProcess) -> list[list[bytes]]:
-        found = [raw(running, request).split(b"\r\n") for request in requests]
-        return [[line for line in lines if not line.startswith((b"date: ", b"server-timing: "))] for lines in found]
-
-    with ServerProcess(published, logs=tmp_path / "log", FORETABLE_FAST_PATH="false") as slow:
-        assert replies(slow) == replies(server)
-    statuses = [reply[0].split()[1] for reply in replies(server)]
-    assert statuses == [b"200", b"304", b"200", b"304", b"200", b"304", b"400", b"400", b"400", b"400"]
-
-
 @pytest.mark.parametrize(
     "path, body, headers, status",
     [

@@ -37,7 +37,6 @@ def test_every_setting_is_read_from_both_places() -> None:
         "tls_key": "key.pem",
         "log_format": "json",
         "log_requests": "errors",
-        "fast_path": "false",
     }
     wanted = ServeConfig(
         registry="memory://r",
@@ -60,7 +59,6 @@ def test_every_setting_is_read_from_both_places() -> None:
         tls_key="key.pem",
         log_format="json",
         log_requests="errors",
-        fast_path=False,
     )
     assert set(texts) == {field.name for field in dataclasses.fields(ServeConfig)}
     argv = [part for name, text in texts.items() for part in (f"--{name.replace('_', '-')}", text)]
@@ -75,7 +73,6 @@ def test_every_setting_is_read_from_both_places() -> None:
         (["--registry", ""], {}, "--registry must be a text that is not empty; got ''"),
         (["--registry", "r", "--port", "65536"], {}, "--port must be an integer from 0 to 65535; got '65536'"),
         (["--registry", "r", "--port", "8_000"], {}, "--port must be an integer"),
-        (["--registry", "r", "--fast-path", "no"], {}, "--fast-path must be true or false; got 'no'"),
         (["--registry", "r", "--poll-s", "nan"], {}, "--poll-s must be a number of seconds above 0"),
         (["--registry", "r", "--poll-s", "0"], {}, "--poll-s must be"),
         (["--registry", "r", "--models", "a,,b"], {}, "--models must be distinct names joined by commas"),
@@ -99,7 +96,6 @@ def test_help_shows_defaults_as_one_types_them(capsys: pytest.CaptureFixture[str
     assert ended.value.code == 0
     shown = " ".join(capsys.readouterr().out.split())
     assert "the first answers requests that name none (default: production)" in shown
-    assert "in front of Flask: true or false (default: true)" in shown
 
 
 def test_models_may_stand_alone() -> None:

@@ -1,4 +1,4 @@
-"""The front: with its fast path and without, the same status, headers in the same order, and bytes; and the token."""
+"""The front: by its shortest path and by the endpoint the same status, headers in order, and bytes; and the token."""
 
 from __future__ import annotations
 
@@ -44,7 +44,8 @@ def call(app: Any, environ: dict[str, Any]) -> Reply:
 
 def both(served: tuple[ServeConfig, Holder], query: str, **environ: str) -> tuple[Reply, Reply]:
     config, holder = served
-    apps = [create_app(holder, dataclasses.replace(config, fast_path=on)) for on in (True, False)]
+    apps = [create_app(holder, config) for _ in range(2)]
+    apps[1].wsgi_app._places.clear()  # type: ignore[attr-defined]
     given = {"QUERY_STRING": query, "HTTP_X_REQUEST_ID": "r1", **environ}
     fast, slow = (untimed(call(app.wsgi_app, {**create_environ(PATH), **given})) for app in apps)
     return fast, slow
@@ -100,19 +101,21 @@ def test_any_request(served: tuple[ServeConfig, Holder], environ: dict[str, str]
     assert fast == slow
 
 
-def test_lookups_do_not_reach_flask(served: tuple[ServeConfig, Holder]) -> None:
-    def flask(*_: object) -> Any:
+def test_predictions_do_not_reach_flask(served: tuple[ServeConfig, Holder]) -> None:
+    def other(*_: object) -> Any:
         raise AssertionError
 
     config, holder = served
     metrics = Metrics()
     serving = Serving(holder=holder, config=config, metrics=metrics, admission=Admission(1))
-    app = Front(flask, serving, None, RequestLog("none"))
+    app = Front(other, serving, None, RequestLog("none"))
     status, _, body = call(app, {**create_environ(PATH), "QUERY_STRING": urlencode(ROW)})
     assert (status, b'"source":"table"' in body) == ("200 OK", True)
     assert sum(metrics.requests()[FINITE_NAME, "GET", "table", 200][:-1]) == 1
+    status, _, body = call(app, {**create_environ(PATH), "QUERY_STRING": urlencode({**ROW, "plan": "unheard of"})})
+    assert (status, b'"source":"model"' in body) == ("200 OK", True)
     with pytest.raises(AssertionError):
-        call(app, {**create_environ(PATH), "QUERY_STRING": urlencode({**ROW, "plan": "unheard of"})})
+        call(app, create_environ("/livez"))
 
 
 @pytest.mark.parametrize("given", [None, "", "x" * 201])
@@ -161,12 +164,11 @@ def token_file(folder: Path) -> str:
     return str(file)
 
 
-@pytest.mark.parametrize("fast_path", [True, False])
 @pytest.mark.parametrize("choice, codes", [("none", []), ("errors", [400]), ("all", [200, 400])])
 def test_log_of_requests(
-    served: tuple[ServeConfig, Holder], caplog: pytest.LogCaptureFixture, choice: str, codes: list[int], fast_path: bool
+    served: tuple[ServeConfig, Holder], caplog: pytest.LogCaptureFixture, choice: str, codes: list[int]
 ) -> None:
-    config = dataclasses.replace(served[0], log_requests=choice, fast_path=fast_path)
+    config = dataclasses.replace(served[0], log_requests=choice)
     app = create_app(served[1], config).wsgi_app
     trace = "0af7651916cd43dd8448eb211c80319c"
     extra = {"HTTP_X_REQUEST_ID": "r1", "HTTP_TRACEPARENT": f"00-{trace}-b7ad6b7169203331-01"}

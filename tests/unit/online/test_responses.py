@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from engine.answer import Answer, Answers, Source
 from online.config import ServeConfig
 from online.holder import Holder
-from online.responses import Renderer, etag_matches, to_json
+from online.responses import Renderer, counted, etag_matches, to_json
 from tests.support.synthetic import FINITE_NAME
 
 ROWS = np.array([[0.1, -0.5, 0.25], [1e-7, 16777216.0, 3e38]], np.float32)
@@ -49,7 +49,7 @@ def test_bodies_in_rows_and_in_columns(renderer: Renderer) -> None:
     [([1, 1], "table"), ([2, 2], "model"), ([1, 2], "table=1, model=1")],
 )
 def test_batch_headers_count_sources(renderer: Renderer, sources: list[int], header: str) -> None:
-    headers = dict(renderer.batch_headers(Answers(ROWS, np.array(sources, np.uint8)), b"{}"))
+    headers = dict(renderer.batch_headers(counted(Answers(ROWS, np.array(sources, np.uint8)).rows_by_source()), b"{}"))
     assert (headers["Foretable-Source"], headers["Foretable-Release"]) == (header, "1")
 
 

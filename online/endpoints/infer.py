@@ -1,0 +1,70 @@
+"""``POST /v2/models/M/infer``: the Open Inference Protocol's inference."""
+
+from __future__ import annotations
+
+from time import time
+
+import numpy as np
+
+from engine.answer import Answers
+from engine.errors import InvalidInput
+from engine.predictor import Predictor
+from online.body import UnsupportedBody, read_body
+from online.endpoints import answering
+from online.exchange import Exchange
+from online.holder import Served
+from online.open_inference.request import HEADER_LENGTH, InferRequest, parse_request
+from online.open_inference.response import render
+from online.reply import Reply
+from online.responses import JSON, counted
+from online.serving import Serving
+
+# What a request may say that it is: clients say it is JSON, or bytes, or nothing, whatever they send.
+_TYPES = {"", "application/json", "application/octet-stream", "text/plain", "application/x-www-form-urlencoded"}
+_OCTETS = ("Content-Type", "application/octet-stream")
+
+
+def post(serving: Serving, served: Served, exchange: Exchange) -> Reply:
+    """Answer the request's tensors."""
+    if exchange.content_type not in _TYPES:
+        message = f"Content-Type must be one of {', '.join(sorted(_TYPES - {''}))}; got {exchange.content_type[:80]!r}"
+        raise UnsupportedBody(message, cause="bad_body")
+    config, predictor = serving.config, served.predictor
+    with serving.admission:
+        asked = parse_request(
+            read_body(exchange, config.max_body_bytes),
+            exchange.header(HEADER_LENGTH.upper().replace("-", "_")),
+            predictor.space,
+            predictor.schema,
+            max_rows=config.max_rows,
+        )
+        answers = answering.answer_rows(
+            serving, predictor, exchange, asked.table.num_rows, lambda until: _answers(predictor, asked, until)
+        )
+        answering.refuse_faults(answers)
+        return _reply(served, asked, answers)
+
+
+def _answers(predictor: Predictor, asked: InferRequest, deadline: float | None) -> Answers:
+    """Answer until the deadline of the header or of the request's own timeout, whichever is earlier."""
+    if asked.timeout_s is not None:
+        own = time() + asked.timeout_s
+        deadline = own if deadline is None else min(deadline, own)
+    if asked.table.num_rows > 1:
+        return predictor.predict(asked.table, deadline=deadline)
+    try:
+        answer = predictor.predict_row(asked.table.to_pylist()[0], deadline=deadline)
+    except InvalidInput as error:
+        raise answering.fault_of(0, error) from error
+    return Answers(np.array([answer.values], np.float32), np.array([answer.source], np.uint8))
+
+
+def _reply(served: Served, asked: InferRequest, answers: Answers) -> Reply:
+    rendered, json_bytes = render(
+        answers, served.predictor.schema, asked.outputs, model=served.model, release=served.release, id=asked.id
+    )
+    sources = counted(answers.rows_by_source())
+    if json_bytes is None:
+        return Reply(200, served.renderer.batch_headers(sources, rendered, JSON), rendered)
+    headers = served.renderer.batch_headers(sources, rendered, _OCTETS)
+    return Reply(200, [*headers, (HEADER_LENGTH, str(json_bytes))], rendered)

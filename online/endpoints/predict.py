@@ -1,0 +1,79 @@
+"""``POST /v1/models/M:predict``: the rows of a body, as TensorFlow Serving's JSON or as an Arrow stream."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from engine.answer import Answer
+from engine.errors import InvalidInput
+from online.arrow_body import ARROW_STREAM, parse_arrow, render_arrow
+from online.body import UnsupportedBody, read_body
+from online.endpoints import answering
+from online.exchange import Exchange
+from online.holder import Served
+from online.predict_body import PredictBody, parse_body
+from online.reply import Reply
+from online.responses import counted
+from online.serving import Serving
+
+# What may carry JSON. curl -d says it is a form, and TensorFlow Serving never looks.
+_JSON_TYPES = {"", "application/json", "text/json", "text/plain", "application/x-www-form-urlencoded"}
+
+
+def post(serving: Serving, served: Served, exchange: Exchange) -> Reply:
+    """Answer the body's rows."""
+    kind = exchange.content_type
+    with serving.admission:
+        if kind == ARROW_STREAM:
+            return _arrow(serving, served, exchange)
+        if kind in _JSON_TYPES or kind.endswith("+json"):
+            return _json(serving, served, exchange)
+    message = f"Content-Type must be application/json or {ARROW_STREAM}; got {kind[:80]!r}"
+    raise UnsupportedBody(message, cause="bad_body")
+
+
+def _json(serving: Serving, served: Served, exchange: Exchange) -> Reply:
+    predictor, config = served.predictor, serving.config
+    try:
+        body = parse_body(read_body(exchange, config.max_body_bytes), predictor.space, max_rows=config.max_rows)
+        rows = body.rows
+        if len(rows) == 1:
+            return _one_row(serving, served, exchange, body)
+        answers = answering.answer_rows(
+            serving, predictor, exchange, len(rows), lambda until: predictor.predict_rows(rows, deadline=until)
+        )
+    except RecursionError as error:
+        message = "the body must not nest so deep"
+        raise InvalidInput(message, cause="bad_body") from error
+    answering.refuse_faults(answers)
+    renderer = served.renderer
+    rendered = renderer.outputs(answers.values) if body.columnar else renderer.predictions(answers.values)
+    return Reply(200, renderer.batch_headers(counted(answers.rows_by_source()), rendered), rendered)
+
+
+def _one_row(serving: Serving, served: Served, exchange: Exchange, body: PredictBody) -> Reply:
+    """Answer a body of one row on the shortest path."""
+
+    def ask(deadline: float | None) -> Answer:
+        try:
+            return served.predictor.predict_row(body.rows[0], deadline=deadline)
+        except InvalidInput as error:
+            raise answering.fault_of(0, error) from error
+
+    answer = answering.answer_row(serving, served.predictor, exchange, ask)
+    serving.metrics.count_rows(exchange.model, answer.source, 1)
+    renderer, values = served.renderer, np.array([answer.values], np.float32)
+    rendered = renderer.outputs(values) if body.columnar else renderer.predictions(values)
+    return Reply(200, renderer.batch_headers(answer.source.text, rendered), rendered)
+
+
+def _arrow(serving: Serving, served: Served, exchange: Exchange) -> Reply:
+    """Answer a stream. A row at fault has its reason beside it: the others are answered all the same."""
+    predictor, config = served.predictor, serving.config
+    table = parse_arrow(read_body(exchange, config.max_body_bytes), max_rows=config.max_rows)
+    answers = answering.answer_rows(
+        serving, predictor, exchange, table.num_rows, lambda until: predictor.predict(table, deadline=until)
+    )
+    rendered = render_arrow(answers, predictor.schema, served.release)
+    sources = counted(answers.rows_by_source())
+    return Reply(200, served.renderer.batch_headers(sources, rendered, ("Content-Type", ARROW_STREAM)), rendered)
