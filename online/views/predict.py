@@ -7,6 +7,7 @@ from flask import Flask, Response, request
 from engine.answer import Answers
 from engine.errors import InvalidInput
 from online.arrow_body import ARROW_STREAM, parse_arrow, render_arrow
+from online.arrow_columns import check_columns
 from online.body import UnsupportedBody, read_body
 from online.holder import Served
 from online.predict_body import parse_body
@@ -15,6 +16,9 @@ from online.serving import Serving
 from online.views import answering
 from online.views.places import PLACES, served_at
 
+# A column's texts, of which rows may share one, against the largest body. Less would refuse honest dictionaries, more
+# would let a body take a gigabyte.
+_WRITTEN_OUT_TIMES = 8
 # What may carry JSON. curl -d says it is a form, and TensorFlow Serving never looks.
 _JSON_TYPES = {"", "application/json", "text/json", "text/plain", "application/x-www-form-urlencoded"}
 
@@ -57,8 +61,9 @@ def _json(serving: Serving, served: Served) -> Response:
 
 def _arrow(serving: Serving, served: Served) -> Response:
     """Answer a stream. A row at fault has its reason beside it: the others are answered all the same."""
-    predictor = served.predictor
-    table = parse_arrow(read_body(serving.config.max_body_bytes), max_rows=serving.config.max_rows)
+    predictor, config = served.predictor, serving.config
+    table = parse_arrow(read_body(config.max_body_bytes), max_rows=config.max_rows)
+    check_columns(table, predictor.space.names, limit_bytes=_WRITTEN_OUT_TIMES * config.max_body_bytes)
     answers = answering.answer(
         serving, predictor, table.num_rows, lambda until: predictor.predict(table, deadline=until)
     )
