@@ -10,6 +10,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from engine.errors import BadSettings, DeadlineExceeded, ForetableError, InvalidInput, NotFound, Unavailable
 from online.body import UnsupportedBody
 from online.predict_body import TooManyRows
+from online.request_log import printable
 from online.responses import JSON, NO_STORE, Headers, to_json
 
 _log = logging.getLogger(__name__)
@@ -50,8 +51,7 @@ def _told(error: Exception) -> tuple[int, str]:
         if isinstance(error, kind):
             return code, str(error)
     fields = {"request_id": g.exchange.request_id}
-    _log.error(
-        "%s %s (request %s)", request.method, request.path, *fields.values(), exc_info=error, extra={"fields": fields}
-    )
+    path = printable(request.path)
+    _log.error("%s %s (request %s)", request.method, path, *fields.values(), exc_info=error, extra={"fields": fields})
     told = str(error) if isinstance(error, ForetableError) and not isinstance(error, BadSettings) else ""
     return 500, told or "internal error; see the server's log"
