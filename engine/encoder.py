@@ -274,10 +274,13 @@ def _python_values(column: pa.Array) -> list[Any]:
 
 
 def _python_value(scalar: pa.Scalar) -> object:
-    """Return a scalar as Python has it; where Python has none (a far time, broken UTF-8), its type: always refused."""
+    """Return a scalar as Python has it; its type, which is always refused, where Python has none.
+
+    That is a far time, a decimal of an odd scale, broken UTF-8.
+    """
     try:
         return scalar.as_py()
-    except (OverflowError, ValueError):
+    except (ArithmeticError, ValueError):
         return scalar.type
 
 

@@ -33,9 +33,10 @@ def parse_arrow(data: bytes, *, max_rows: int) -> pa.Table:
         _check_messages(data)
         batches: list[pa.RecordBatch] = []
         with pa.ipc.open_stream(pa.py_buffer(data)) as reader:
-            schema = reader.schema
+            schema, rows = reader.schema, 0
             for batch in reader:
-                if batch.num_rows + sum(len(other) for other in batches) > max_rows:
+                rows += batch.num_rows
+                if rows > max_rows:
                     message = f"a request must have {max_rows} rows or fewer; got more. Send several requests"
                     raise TooManyRows(message, cause="too_many_rows")
                 # Offsets come from outside: one that points past its buffer would read other memory.

@@ -9,6 +9,7 @@ from online.body import TooManyBytes, UnsupportedBody
 from online.exchange import Exchange
 from online.predict_body import TooManyRows
 from online.reply import Reply
+from online.request_log import printable
 from online.responses import JSON, NO_STORE, to_json
 
 _log = logging.getLogger(__name__)
@@ -33,7 +34,7 @@ def failure(error: Exception, exchange: Exchange) -> Reply:
     _log.error(
         "%s %s (request %s)",
         environ["REQUEST_METHOD"],
-        environ["PATH_INFO"],
+        printable(environ["PATH_INFO"]),
         exchange.request_id,
         exc_info=error,
         extra={"fields": fields},

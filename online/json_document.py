@@ -13,6 +13,7 @@ import orjson
 from engine.errors import InvalidInput
 
 _AFTER_KEY = re.compile(rb'"[ \t\r\n]*:')
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _SHORT = 64
 
 
@@ -96,6 +97,8 @@ def _with_constants(data: bytes, what: str) -> object:
 
     try:
         document = _parse_slowly(data, what, constant)
+        if _SURROGATE.search(data):
+            json.dumps(document, ensure_ascii=False).encode()  # half a pair is no text: no answer could repeat it
     except (ValueError, RecursionError):
         return None
     return document if seen else None

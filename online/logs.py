@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -30,16 +31,28 @@ def start_logging(form: str) -> None:
     logging.basicConfig(level=logging.INFO, handlers=[handler])
 
 
-def granian_logging(form: str) -> dict[str, Any]:
-    """Return granian's logging, as ``logging.config.dictConfig`` takes it: warnings, in the form of ours."""
+def granian_logging(form: str, *, explained: Callable[[], bool]) -> dict[str, Any]:
+    """Return granian's logging, as ``logging.config.dictConfig`` takes it: warnings, in the form of ours.
+
+    Args:
+        form: text or json.
+        explained: whether a worker that ended has said why itself; granian's word on it is left out then.
+    """
+
+    def is_worth_reading(record: logging.LogRecord) -> bool:
+        message = record.getMessage()
+        if "Python threads, which seems quite high" in message:  # there are more than processors on purpose: server.py
+            return False
+        return not ("Unexpected exit from worker" in message and explained())
+
     return {
         "formatters": {"ours": {"()": lambda: _formatter(form)}},
-        "filters": {"unintended": {"()": lambda: _is_unintended}},
+        "filters": {"worth reading": {"()": lambda: is_worth_reading}},
         "handlers": {
             "stderr": {
                 "class": "logging.StreamHandler",
                 "formatter": "ours",
-                "filters": ["unintended"],
+                "filters": ["worth reading"],
                 "stream": "ext://sys.stderr",
             }
         },
@@ -49,8 +62,3 @@ def granian_logging(form: str) -> dict[str, Any]:
 
 def _formatter(form: str) -> logging.Formatter:
     return JsonFormatter() if form == "json" else logging.Formatter(_TEXT)
-
-
-def _is_unintended(record: logging.LogRecord) -> bool:
-    """Return whether a record is worth reading: there are more threads than processors on purpose (``server.py``)."""
-    return "Python threads, which seems quite high" not in record.getMessage()

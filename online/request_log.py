@@ -10,7 +10,13 @@ from online.metrics import Key
 
 _log = logging.getLogger("online.requests")
 # W3C Trace Context: version, trace id, parent id, flags.
+_LONGEST_METHOD, _LONGEST_PATH = 20, 1000
 _TRACE = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}.*")
+
+
+def printable(text: str) -> str:
+    """Return a text from outside as one line: what is not printable (line ends, terminal codes) as its escape."""
+    return text if text.isprintable() else repr(text)[1:-1]
 
 
 class RequestLog:
@@ -32,7 +38,7 @@ class RequestLog:
         model, _, source, code = key
         if code < self.least_code:
             return
-        method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
+        method, path = environ["REQUEST_METHOD"][:_LONGEST_METHOD], printable(environ["PATH_INFO"][:_LONGEST_PATH])
         fields = {
             "request_id": identifier,
             "client": environ.get("REMOTE_ADDR", ""),

@@ -77,7 +77,7 @@ def serve(config: ServeConfig) -> int:
         blocking_threads=config.max_concurrent + _SPARE_THREADS,
         workers_kill_timeout=config.drain_s,
         log_level=LogLevels.warning,
-        log_dictconfig=granian_logging(config.log_format),
+        log_dictconfig=granian_logging(config.log_format, explained=lambda: outcome.value != _BUG),
         websockets=False,
         metrics_enabled=bool(config.load_port),
         metrics_address=config.host,

@@ -16,6 +16,7 @@ import orjson
 from engine.errors import InvalidInput, Unavailable
 from online.client.batches import Batch, Cutter, Data, count_rows, cut
 from online.client.body import BODIES, NAMELESS, Body
+from online.client.failure import reading
 from online.client.float_text import to_float32
 from online.client.predictions import Prediction, Predictions, join
 from online.client.progress import progress_bar
@@ -79,8 +80,10 @@ class AsyncClient(ClientSettings):
         )
         if response.status_code == 304 and kept is not None:
             return _prediction(kept.content)
+        with reading(response):
+            prediction = _prediction(response.content)
         self._tags.keep(suffix, response.headers.get("ETag"), response.content)
-        return _prediction(response.content)
+        return prediction
 
     async def predict(
         self,
@@ -154,7 +157,11 @@ class AsyncClient(ClientSettings):
             cure = f". Lower batch_rows, now {self.batch_rows}" if error.cause == "too_many_rows" else ""
             message = f"{where}{error}{cure}"
             raise InvalidInput(message, cause=error.cause, feature=error.feature) from error
-        part = await asyncio.to_thread(form.decode, response.content, response.headers)
+        with reading(response):
+            part = await asyncio.to_thread(form.decode, response.content, response.headers)
+            if len(part) != len(batch):
+                message = f"an answer to {len(batch)} rows has {len(part)}"
+                raise ValueError(message)
         if part.faults and not keep_faults:
             row, fault = next(iter(part.faults.items()))
             message = f"row {first_row + row}: {fault}"
@@ -225,8 +232,8 @@ class AsyncClient(ClientSettings):
         """Return the name of the only output: JSON answers leave it out, as TensorFlow Serving's do."""
         if release not in self._only_outputs:
             response: httpx.Response = await self._transport.send(self._transport.request("GET", "/metadata"))
-            outputs = orjson.loads(response.content)["foretable"]["outputs"]
-            self._only_outputs[release] = outputs[0]["name"]
+            with reading(response):
+                self._only_outputs[release] = str(orjson.loads(response.content)["foretable"]["outputs"][0]["name"])
         return self._only_outputs[release]
 
 

@@ -18,6 +18,8 @@ from online.client.predictions import Predictions
 # The name of the only output, in a JSON body that does not say it.
 NAMELESS = ""
 _NONE, _MIXED = "none", "mixed"
+# Of a release's number, which is an int32.
+_MOST_DIGITS = 9
 
 
 class Body(Protocol):
@@ -136,8 +138,8 @@ def release_of(headers: Mapping[str, str]) -> int:
         BadSettings: the answer does not say: it is not from a Foretable server.
     """
     text = headers.get("Foretable-Release", "")
-    if not text.isdigit():
-        message = f"url must be that of a Foretable server, whose answers carry Foretable-Release; got {text!r}"
+    if not (text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS):
+        message = f"url must be that of a Foretable server, whose answers carry Foretable-Release; got {text[:40]!r}"
         raise BadSettings(message)
     return int(text)
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import httpx
 import orjson
+import pyarrow as pa
 
 from engine.errors import BadSettings, EngineBug, ForetableError, InvalidInput, NotFound
 
 _LONGEST_TEXT = 2000
+# What reading raises where an answer is not what was asked for.
+_UNREADABLE = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, pa.ArrowException)
 
 
 def told(response: httpx.Response) -> str:
@@ -52,3 +57,18 @@ def settings_at_fault(error: httpx.RequestError) -> BadSettings | None:
         message = f"url and headers must be such as HTTP allows; got {error}"
         return BadSettings(message)
     return None
+
+
+@contextmanager
+def reading(response: httpx.Response) -> Iterator[None]:
+    """Raise ``BadSettings`` where what is done inside finds that an answer is none of a Foretable server's."""
+    try:
+        yield
+    except _UNREADABLE as error:
+        where = f"{response.request.method} {str(response.request.url).partition('?')[0]}"
+        got = f"{response.status_code} with {len(response.content)} bytes that cannot be read"
+        message = (
+            f"{where} must be answered as a Foretable server does; got {got} ({type(error).__name__}: "
+            f"{str(error)[:200]}). Give the url of the server itself"
+        )
+        raise BadSettings(message) from error

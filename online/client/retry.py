@@ -40,7 +40,7 @@ def retry_after_s(headers: Mapping[str, str], now: float) -> float | None:
 def _instant(text: str) -> float | None:
     try:
         date = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # the latter: a year of many digits
         return None
     # RFC 5322's "-0000" gives no zone; HTTP dates are in UTC.
     return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()

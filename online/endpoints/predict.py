@@ -7,6 +7,7 @@ import numpy as np
 from engine.answer import Answer
 from engine.errors import InvalidInput
 from online.arrow_body import ARROW_STREAM, parse_arrow, render_arrow
+from online.arrow_columns import check_columns
 from online.body import UnsupportedBody, read_body
 from online.endpoints import answering
 from online.exchange import Exchange
@@ -16,6 +17,9 @@ from online.reply import Reply
 from online.responses import counted
 from online.serving import Serving
 
+# A column's texts, of which rows may share one, against the largest body. Less would refuse honest dictionaries, more
+# would let a body take a gigabyte.
+_WRITTEN_OUT_TIMES = 8
 # What may carry JSON. curl -d says it is a form, and TensorFlow Serving never looks.
 _JSON_TYPES = {"", "application/json", "text/json", "text/plain", "application/x-www-form-urlencoded"}
 
@@ -71,6 +75,7 @@ def _arrow(serving: Serving, served: Served, exchange: Exchange) -> Reply:
     """Answer a stream. A row at fault has its reason beside it: the others are answered all the same."""
     predictor, config = served.predictor, serving.config
     table = parse_arrow(read_body(exchange, config.max_body_bytes), max_rows=config.max_rows)
+    check_columns(table, predictor.space.names, limit_bytes=_WRITTEN_OUT_TIMES * config.max_body_bytes)
     answers = answering.answer_rows(
         serving, predictor, exchange, table.num_rows, lambda until: predictor.predict(table, deadline=until)
     )

@@ -17,6 +17,8 @@ from online.predict_body import TooManyRows
 
 # How many bytes of the body are JSON; the rest is binary tensor data.
 HEADER_LENGTH = "Inference-Header-Content-Length"
+# More are no length of any body; Python would refuse to read thousands of them.
+_MOST_DIGITS = 20
 # Triton's other extensions: what asks for one would be misunderstood without it.
 _SHARED_MEMORY = ("shared_memory_region", "shared_memory_offset", "shared_memory_byte_size")
 _SEQUENCE = ("sequence_id", "sequence_start", "sequence_end")
@@ -77,8 +79,8 @@ def parse_request(
 def _json_bytes(body: bytes, header_length: str | None) -> int:
     if header_length is None:
         return len(body)
-    # Longer digits are no length of any body; Python would refuse to read thousands of them.
-    if not (header_length.isascii() and header_length.isdigit() and 0 < int(header_length[:20]) <= len(body)):
+    is_number = header_length.isascii() and header_length.isdigit() and len(header_length) <= _MOST_DIGITS
+    if not (is_number and 0 < int(header_length) <= len(body)):
         message = (
             f"{HEADER_LENGTH} must be how many of the body's {len(body)} bytes are JSON; got {header_length[:40]!r}"
         )

@@ -185,6 +185,11 @@ def dictionary(indices: list[int], entries: list[str | None]) -> pa.Array:
     return pa.DictionaryArray.from_arrays(pa.array(indices, pa.int8()), pa.array(entries, pa.string()))
 
 
+def far_decimal() -> pa.Array:
+    """One with more zeros behind it than Arrow writes out."""
+    return pa.Array.from_buffers(pa.decimal128(38, -100_000), 1, [None, pa.py_buffer(bytes([1, *[0] * 15]))])
+
+
 def broken_utf8() -> pa.Array:
     buffers = pa.array([b"\xff\xfe"]).buffers()
     return pa.StringArray.from_buffers(1, buffers[1], buffers[2])
@@ -240,6 +245,7 @@ ARROW: list[tuple[str, Callable[[], pa.Array], Any, Any]] = [
     ("7 as decimal128", lambda: pa.array([Decimal(7)], pa.decimal128(5, 2)), "7", 7.0),
     ("7.5 as decimal128", lambda: pa.array([Decimal("7.5")], pa.decimal128(5, 2)), "wrong_type", 7.5),
     ("2^64 as decimal256", lambda: pa.array([Decimal(2**64)], pa.decimal256(40, 0)), str(2**64), float(2**64)),
+    ("decimal that Python has not", far_decimal, "wrong_type", "wrong_type"),
     ("list", lambda: pa.array([[7]]), "wrong_type", "wrong_type"),
     ("struct", lambda: pa.array([{"a": 7}]), "wrong_type", "wrong_type"),
     ("binary", lambda: pa.array([b"UA"]), "wrong_type", "wrong_type"),

@@ -124,6 +124,57 @@ def test_what_is_refused_is_not_tried_again(status: int, kind: type[ForetableErr
         assert ("Lower batch_rows, now 10" in str(raised.value)) == (status == 413)
 
 
+def answered(predictions: object, release: str = "1", source: str = "model") -> Reply:
+    return Reply(200, {"predictions": predictions}, {"Foretable-Release": release, "Foretable-Source": source})
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(200, b"<html>not here</html>", {"Foretable-Release": "1"}),
+        Reply(200, [1], {"Foretable-Release": "1"}),
+        Reply(304),
+        answered(7),
+        answered([]),
+        answered([{"y": 0.5}]),
+        answered([{"y": 0.5}] * 3),
+        answered([{"y": 0.5}, {"z": 0.5}]),
+        answered([{"y": [0.5]}, {"y": [0.5, 0.5]}]),
+        answered([{"y": "high"}] * 2),
+        answered([{"y": 0.5}] * 2, source="model=x"),
+        answered([{"y": 0.5}] * 2, release="²"),
+        answered([{"y": 0.5}] * 2, release="9" * 30),
+        answered([{"y": 0.5}] * 2, release="9" * 5000),
+    ],
+)
+def test_what_is_no_answer_is_not_taken_for_one(reply: Reply) -> None:
+    with ScriptedServer(lambda *_: reply) as server, Client(server.url, "m", body="json") as client:
+        with pytest.raises(BadSettings, match=r"must be.* a Foretable server"):
+            client.predict(ROWS[:2])
+        assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"junk", {"predictions": [1, 2]}])
+def test_what_is_no_arrow_stream(content: object) -> None:
+    reply = Reply(200, content, {"Foretable-Release": "1"})
+    with (
+        ScriptedServer(lambda *_: reply) as server,
+        Client(server.url, "m", body="arrow") as client,
+        pytest.raises(BadSettings, match=r"POST .*must be answered as a Foretable server does; got 200 with "),
+    ):
+        client.predict(ROWS)
+
+
+@pytest.mark.parametrize("reply", [Reply(304), Reply(200, [1]), Reply(200, {"outputs": [1]}), Reply(200, b"<html>")])
+def test_what_is_no_answer_to_one_row(reply: Reply) -> None:
+    with (
+        ScriptedServer(lambda *_: reply) as server,
+        Client(server.url, "m") as client,
+        pytest.raises(BadSettings, match=r"GET http://[^?]*m:predict must be answered as a Foretable server does"),
+    ):
+        client.predict_row(ROWS[0])
+
+
 def test_an_error_says_which_rows() -> None:
     def script(asked: Asked, number: int) -> Reply:
         return Reply(400, {"error": "row 1: bad"}) if asked.rows[0]["x"] == 6 else predictions(asked)

@@ -294,6 +294,7 @@ def test_worker_that_dies_ends_the_program(published: Path, tmp_path: Path) -> N
     with ServerProcess(published, logs=tmp_path / "log") as running:
         os.kill(running.worker(), signal.SIGKILL)
         assert running.process.wait(timeout=30) == 70
+        assert "Unexpected exit from worker" in running.log
 
 
 @pytest.fixture(scope="module")
@@ -362,6 +363,7 @@ def test_damaged_bundle_ends_the_start(registry: Path, check: list[str]) -> None
     assert done.returncode == 65
     assert "error: " in done.stderr
     assert "model.float32.tflite: must be" in done.stderr
+    assert "Unexpected exit" not in done.stderr  # it was explained
     assert "Traceback" not in done.stderr
     assert done.stdout.count("serving") == 0
 

@@ -321,6 +321,14 @@ def test_arrow_stream_answers_good_rows_beside_bad_ones(client: Client) -> None:
     assert post(client, stream(table)[:-9], content_type=ARROW_STREAM).status_code == 400
 
 
+def test_arrow_stream_that_would_fill_the_memory(client: Client) -> None:
+    """100 rows that share one list: written out they are 100 MB."""
+    shared = pa.DictionaryArray.from_arrays(pa.array([0] * 100, pa.int8()), pa.array([[True] * 100_000]))
+    table = pa.table({name: pa.array([value] * 100) for name, value in ROW.items()})
+    response = post(client, stream(table.set_column(0, "city", shared)), content_type=ARROW_STREAM)
+    assert_error(response, "feature 'city' must be numbers, texts")
+
+
 def header(seconds: float) -> dict[str, str]:
     return {"Foretable-Deadline": str(int((time.time() + seconds) * 1000))}
 
@@ -339,7 +347,7 @@ def test_deadline(client: Client, seconds: float, code: int) -> None:
     assert get(client, ROW, headers=header(seconds)).json["source"] == "table"  # needs no waiting
 
 
-@pytest.mark.parametrize("text", ["", "soon", "-1", "1e3", "9" * 30, "٣"])
+@pytest.mark.parametrize("text", ["", "soon", "-1", "1e3", "9" * 30, "0" * 5000, "٣"])
 def test_deadline_that_is_none(client: Client, text: str) -> None:
     response = get(client, MISS, headers={"Foretable-Deadline": text})
     assert response.status_code == 400

@@ -180,3 +180,12 @@ def test_log_of_requests(
     for fields in found:
         assert (fields["request_id"], fields["trace_id"], fields["path"]) == ("r1", trace, PATH)
         assert "Atlantis" not in str(fields)  # a row's values are nobody's business
+
+
+def test_path_is_one_line_of_the_log(served: tuple[ServeConfig, Holder], caplog: pytest.LogCaptureFixture) -> None:
+    app = create_app(served[1], dataclasses.replace(served[0], log_requests="all")).wsgi_app
+    with caplog.at_level(logging.INFO, "online.requests"):
+        call(app, create_environ("/v1/a%0aERROR forged%1b[31m" + "x" * 5000, method="A" * 5000))
+    (message,) = caplog.messages
+    assert message.startswith("A" * 20 + r" /v1/a\nERROR forged\x1b[31mxxx")
+    assert len(message) < 1200

@@ -55,3 +55,13 @@ def test_deep_document_is_refused(nested: str) -> None:
 def test_what_is_no_json(data: bytes) -> None:
     with pytest.raises(InvalidInput, match="the body must be JSON in UTF-8"):
         parse_json(data, what="the body")
+
+
+@pytest.mark.parametrize("text", [r'{"\ud800": NaN}', r'["\uDFFF", Infinity]', r'{"a": {"b": "\ud83c "}, "c": NaN}'])
+def test_half_a_surrogate_pair_is_refused(text: str) -> None:
+    with pytest.raises(InvalidInput, match="the body must be JSON in UTF-8"):
+        parse_json(text.encode(), what="the body")
+
+
+def test_surrogate_pair_beside_a_nan() -> None:
+    assert str(parse_json(rb'["\ud83c\udf70", NaN]', what="the body")) == "['🍰', nan]"

@@ -247,7 +247,10 @@ def test_a_seven_is_a_seven() -> None:
         assert encoded.inputs.index[:, 0].tolist() == [0, 3, 33, 0]
 
 
-@pytest.mark.parametrize("header", ["", "x", "-1", "0", "²", "9" * 5000, str(len(BODY) + 1), "1_0", "+5"])
+@pytest.mark.parametrize(
+    "header",
+    ["", "x", "-1", "0", "²", "9" * 5000, f"{1:020}999", f"{1:020}" + "0" * 5000, str(len(BODY) + 1), "1_0", "+5"],
+)
 def test_bad_header_length(header: str) -> None:
     assert str(refused(BODY, header)).startswith("Inference-Header-Content-Length must be how many of the body's")
 

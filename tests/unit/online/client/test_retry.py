@@ -20,6 +20,7 @@ NOW = 1_445_412_480.0  # Wed, 21 Oct 2015 07:28:00 GMT
         ({"Retry-After": "-1"}, None),
         ({"Retry-After": "²"}, None),
         ({"Retry-After": "soon"}, None),
+        ({"Retry-After": "Wed, 21 Oct 99999999999999 07:28:40 GMT"}, None),
         ({"Retry-After": "Wed, 21 Oct 2015 07:28:40 GMT"}, 40.0),
         ({"Retry-After": "Wednesday, 21-Oct-15 07:28:40 GMT"}, 40.0),  # RFC 850
         ({"Retry-After": "Wed Oct 21 07:28:40 2015"}, 40.0),  # asctime
