@@ -53,6 +53,15 @@ class Numbering:
                 ordinals[beyond] = -1
         return ordinals
 
+    def ordinal(self, digits: Sequence[int]) -> int:
+        """Return the ordinal of one row's digits; -1 where one is past its feature's size."""
+        ordinal = 0
+        for digit, size, stride in zip(digits, self.sizes, self.strides, strict=True):
+            if digit >= size:
+                return -1
+            ordinal += digit * stride
+        return ordinal
+
     def digits(self, start: int, stop: int) -> npt.NDArray[np.int32]:
         """Return the digits of the ordinals ``start`` to ``stop - 1``, int32 of shape (k, stop - start).
 

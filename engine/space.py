@@ -154,7 +154,8 @@ class FeatureSpace:
                 # Others may equal a category and not be it, as True == 1.
                 ordinal += codes[value] if kind is str or kind is int else codes.__missing__(value)
         except (_Miss, KeyError, InvalidInput):  # the long way finds what the row's first fault is, or that it has none
-            return int(self.ordinals(self.encode_row(row))[0])
+            self._check_names(row)
+            return self._finite().ordinal([encoder.one(row[encoder.feature.name]) for encoder in self._index])
         if len(row) != len(self._codes):
             self._check_names(row)
         return ordinal
