@@ -31,7 +31,8 @@ def parse_manifest(data: bytes, *, kind: str, version: int, where: str) -> dict[
     """
     try:
         fields = json.loads(data)
-    except ValueError as error:
+        canonical = canonical_json(fields)
+    except (ValueError, RecursionError) as error:  # NaN and half a surrogate pair, which only the former reads, too
         message = f"{where}: must be JSON; got {data[:40]!r}. The file is damaged: restore or rebuild it"
         raise BadArtifact(message) from error
     found = fields.get("format") if isinstance(fields, dict) else None
@@ -44,7 +45,7 @@ def parse_manifest(data: bytes, *, kind: str, version: int, where: str) -> dict[
             "It was written by another foretable: upgrade this one, or build it again"
         )
         raise BadArtifact(message)
-    if seal(fields) != canonical_json(fields):
+    if seal(fields) != canonical:
         message = f"{where}: must have the SHA-256 that it says of itself; it was changed. Restore it or build it again"
         raise BadArtifact(message)
     return {name: value for name, value in fields.items() if name != _SEAL}

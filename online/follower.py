@@ -48,8 +48,10 @@ class Follower:
             except ForetableError as error:
                 self._failed(place, str(error))
             except Exception as error:  # a bug must not end the following in silence
-                _log.exception("model %s: following label %s", *place)
-                self._failed(place, f"{type(error).__name__}: {error}")
+                problem = f"{type(error).__name__}: {error}"
+                if self._holder.problems.get(place) != problem:
+                    _log.exception("model %s: following label %s", *place)
+                self._failed(place, problem)
 
     def _run(self) -> None:
         while not self._stop.wait(self._config.poll_s):

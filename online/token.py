@@ -26,6 +26,7 @@ class Tokens:
         """
         self._path = Path(path)
         self._stamp, self._accepted = self._read()
+        self._problem = ""
 
     def accept(self, authorization: str | None) -> bool:
         """Return whether the value of an ``Authorization`` header carries one of the tokens."""
@@ -42,8 +43,11 @@ class Tokens:
             if stamp != self._stamp:
                 self._stamp, self._accepted = self._read()
                 _log.info("%s: %d tokens hold now", self._path, len(self._accepted))
+            self._problem = ""
         except (OSError, BadSettings) as error:
-            _log.error("tokens stay as they were: %s", error)
+            if str(error) != self._problem:  # once, not at every look
+                _log.error("tokens stay as they were: %s", error)
+            self._problem = str(error)
 
     def _read(self) -> tuple[int, list[bytes]]:
         try:

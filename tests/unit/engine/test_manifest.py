@@ -68,7 +68,21 @@ def test_another_format_version_is_refused(version: object) -> None:
         parse_manifest(data, kind="table", version=1, where="a/b")
 
 
-@pytest.mark.parametrize("data", [b"", b"{", b"\xff", b'{"format":', b"\x00" * 10])
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"{",
+        b"\xff",
+        b'{"format":',
+        b"\x00" * 10,
+        b"[" * 100_000,
+        b'{"format":{"kind":"table","version":1},"a":NaN}',
+        rb'{"format":{"kind":"table","version":1},"a":"\ud800"}',
+        b'{"a":' + b"9" * 5000 + b"}",
+    ],
+    ids=range(9),
+)
 def test_what_is_no_json_is_refused(data: bytes) -> None:
     with pytest.raises(BadArtifact, match=r"^a/b: must be JSON; got .*damaged"):
         parse_manifest(data, kind="table", version=1, where="a/b")
