@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -50,7 +51,8 @@ def raw(server: ServerProcess, request: bytes, *, hang_up: bool = False) -> byte
     with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
         connection.sendall(request)
         if hang_up:
-            connection.shutdown(socket.SHUT_WR)
+            with contextlib.suppress(OSError):  # the server has hung up already
+                connection.shutdown(socket.SHUT_WR)
         received = b""
         while data := connection.recv(65536):
             received += data
