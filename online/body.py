@@ -23,7 +23,7 @@ def read_body(exchange: Exchange, limit_bytes: int) -> bytes:
         InvalidInput: it ends early.
     """
     environ = exchange.environ
-    if exchange.header("CONTENT_ENCODING") not in {None, "identity"}:
+    if (exchange.header("CONTENT_ENCODING") or "identity").lower() != "identity":
         message = "Content-Encoding must be identity: bodies are read as they are"
         raise UnsupportedBody(message, cause="bad_body")
     text = environ.get("CONTENT_LENGTH")  # granian has refused what is no number

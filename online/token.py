@@ -32,7 +32,8 @@ class Tokens:
         """Return whether the value of an ``Authorization`` header carries one of the tokens."""
         if authorization is None or not authorization.isascii():
             return False
-        given = authorization.encode()
+        scheme, _, token = authorization.partition(" ")
+        given = f"{scheme.title()} {token}".encode()  # a scheme is of either case (RFC 9110)
         # All are compared, each in constant time: how long this takes tells nothing.
         return any([hmac.compare_digest(given, accepted) for accepted in self._accepted])  # noqa: C419
 

@@ -142,6 +142,7 @@ def test_request_without_an_identifier_gets_its_own(served: tuple[ServeConfig, H
         ("Bearer \xe9", False),
         ("Bearer # not a token", False),
         ("Bearer first-first-first", True),
+        ("bearer first-first-first", True),
         ("Bearer second-second-second", True),
     ],
 )
