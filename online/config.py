@@ -15,6 +15,7 @@ FORMATS = ("text", "json")
 REQUEST_LOGS = ("none", "errors", "all")
 
 PREFIX = "FORETABLE_"
+_SERVICE_LINK = re.compile(rf"{PREFIX}(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_[0-9]+_(TCP|UDP)(_\w+)?)")
 
 
 def _text(text: str) -> str:
@@ -157,6 +158,7 @@ def parse_config(argv: Sequence[str], environment: Mapping[str, str]) -> tuple[S
     options = vars(parser.parse_args(argv))
     if options["model"]:
         options["models"] = ",".join(filter(None, [options["models"], *options["model"]]))
+    environment = {name: text for name, text in environment.items() if not _is_service_link(name, text)}
     known = {PREFIX + item.name.upper() for item in fields}
     for name in sorted(environment):
         if name.startswith(PREFIX) and name not in known:
@@ -179,6 +181,11 @@ def parse_config(argv: Sequence[str], environment: Mapping[str, str]) -> tuple[S
             message = f"{option} (or {variable}) must be given"
             raise BadSettings(message)
     return ServeConfig(**settings), options["check"]
+
+
+def _is_service_link(name: str, text: str) -> bool:
+    """Return whether Kubernetes made a variable, as it does in every pod for a Service called ``foretable``."""
+    return bool(_SERVICE_LINK.fullmatch(name)) or (name == f"{PREFIX}PORT" and text.startswith(("tcp://", "udp://")))
 
 
 def _help(item: dataclasses.Field[Any]) -> str:

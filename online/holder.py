@@ -150,6 +150,7 @@ def warm_up(served: Served) -> Source:
         message = f"{predictor.bundle.path}/golden.json must have at least one row; got none. Export the bundle again"
         raise BadArtifact(message)
     predictor.infer(predictor.space.encode_row(rows[0]))
+    predictor.predict_rows(rows[:2])  # Arrow loads parts of itself when it is first used: 40 ms
     answer = predictor.predict_row(rows[0])
     served.renderer.row(answer)
     return answer.source

@@ -107,3 +107,16 @@ def test_description_masks_credentials() -> None:
     described = ServeConfig(registry="s3://key:secret@bucket/models").described()
     assert "secret" not in described
     assert "registry='s3://***@bucket/models'" in described
+
+
+def test_variables_that_kubernetes_makes_for_a_service_of_our_name_are_no_settings() -> None:
+    made = {
+        "FORETABLE_SERVICE_HOST": "10.0.0.7",
+        "FORETABLE_SERVICE_PORT": "8000",
+        "FORETABLE_SERVICE_PORT_HTTP": "8000",
+        "FORETABLE_PORT": "tcp://10.0.0.7:8000",
+        "FORETABLE_PORT_8000_TCP": "tcp://10.0.0.7:8000",
+        "FORETABLE_PORT_8000_TCP_ADDR": "10.0.0.7",
+    }
+    config, _ = parse_config([], {"FORETABLE_REGISTRY": "/models", **made})
+    assert config == ServeConfig(registry="/models")
