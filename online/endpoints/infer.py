@@ -39,7 +39,7 @@ def post(serving: Serving, served: Served, exchange: Exchange) -> Reply:
             max_rows=config.max_rows,
         )
         answers = answering.answer_rows(
-            serving, predictor, exchange, asked.table.num_rows, lambda until: _answers(predictor, asked, until)
+            serving, predictor, exchange, asked.rows, lambda until: _answers(predictor, asked, until)
         )
         answering.refuse_faults(answers)
         return _reply(served, asked, answers)
@@ -50,10 +50,11 @@ def _answers(predictor: Predictor, asked: InferRequest, deadline: float | None) 
     if asked.timeout_s is not None:
         own = time() + asked.timeout_s
         deadline = own if deadline is None else min(deadline, own)
-    if asked.table.num_rows > 1:
-        return predictor.predict(asked.table, deadline=deadline)
+    if asked.rows > 1:
+        return predictor.predict(asked.table(), deadline=deadline)
+    row = asked.row()
     try:
-        answer = predictor.predict_row(asked.table.to_pylist()[0], deadline=deadline)
+        answer = predictor.predict_row(row, deadline=deadline)
     except InvalidInput as error:
         raise answering.fault_of(0, error) from error
     return Answers(np.array([answer.values], np.float32), np.array([answer.source], np.uint8))

@@ -30,15 +30,36 @@ class InferRequest:
 
     Attributes:
         id: the client's, or None.
-        table: a column a feature.
+        tensors: by feature; all of as many rows.
         outputs: the names of the outputs to answer, in order; each with whether as binary tensor data.
         timeout_s: how long the answer is of use, or None for ever.
     """
 
     id: str | None
-    table: pa.Table
+    tensors: Mapping[str, InputTensor]
     outputs: Mapping[str, bool]
     timeout_s: float | None
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are."""
+        return next(iter(self.tensors.values())).shape[0]
+
+    def table(self) -> pa.Table:
+        """Return a column a feature, which may lie in the body.
+
+        Raises:
+            InvalidInput: a tensor's data is not what its shape and datatype say.
+        """
+        return pa.table({name: tensor.column() for name, tensor in self.tensors.items()})
+
+    def row(self) -> dict[str, object]:
+        """Return the only row.
+
+        Raises:
+            InvalidInput: as ``table``.
+        """
+        return {name: tensor.value() for name, tensor in self.tensors.items()}
 
 
 def parse_request(
@@ -47,7 +68,7 @@ def parse_request(
     """Read a request.
 
     Args:
-        body: JSON and binary tensor data. The table may lie in it.
+        body: JSON and binary tensor data, in which the tensors lie.
         header_length: the header ``Inference-Header-Content-Length``; None where all of the body is JSON.
         space: of the model.
         schema: of the model's outputs.
@@ -70,7 +91,7 @@ def parse_request(
     _refuse_extension(parameters, _SEQUENCE, "the request", "one request at a time, without sequences")
     return InferRequest(
         id=identifier,
-        table=_table(document.get("inputs"), memoryview(body)[length:], space, max_rows),
+        tensors=_tensors(document.get("inputs"), memoryview(body)[length:], space, max_rows),
         outputs=_outputs(document.get("outputs"), schema, _flag(parameters, "binary_data_output", False)),
         timeout_s=_timeout_s(parameters),
     )
@@ -88,7 +109,7 @@ def _json_bytes(body: bytes, header_length: str | None) -> int:
     return int(header_length)
 
 
-def _table(inputs: object, binary: memoryview, space: FeatureSpace, max_rows: int) -> pa.Table:
+def _tensors(inputs: object, binary: memoryview, space: FeatureSpace, max_rows: int) -> dict[str, InputTensor]:
     if not isinstance(inputs, list) or not inputs:
         message = f"'inputs' must be a list of tensors, one a feature ({', '.join(space.names)}); got {kind_of(inputs)}"
         raise InvalidInput(message, cause="bad_body")
@@ -122,7 +143,7 @@ def _table(inputs: object, binary: memoryview, space: FeatureSpace, max_rows: in
     if missing is not None:
         message = f"feature {missing!r} must be given; got {', '.join(tensors)}"
         raise InvalidInput(message, cause="missing_feature", feature=missing)
-    return pa.table({name: tensor.column() for name, tensor in tensors.items()})
+    return tensors
 
 
 def _data(item: dict[str, Any], where: str, binary: memoryview) -> list[Any] | memoryview:

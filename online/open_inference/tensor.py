@@ -51,6 +51,19 @@ class InputTensor:
             return pa.FixedSizeListArray.from_arrays(column, math.prod(self.feature.shape))
         return column
 
+    def value(self) -> object:
+        """Return the only value of one row, as a row of JSON would have it; an array of one element costs more than it.
+
+        Raises:
+            InvalidInput: as ``column``.
+        """
+        data = self.data
+        if self.datatype.dtype is None:
+            texts = self._texts(data) if isinstance(data, list) else self.column()
+            return texts[0].as_py()
+        numbers = self._from_binary(data) if isinstance(data, memoryview) else self._from_json(data)
+        return numbers.reshape(self.feature.shape).tolist() if isinstance(self.feature, Tensor) else numbers[0].item()
+
     def _from_binary(self, data: memoryview) -> npt.NDArray[Any]:
         dtype = np.dtype(self.datatype.dtype)
         wanted, got = math.prod(self.shape) * dtype.itemsize, len(data)

@@ -43,7 +43,7 @@ def parse(body: bytes, header: str | None = None, space: FeatureSpace = SPACE, m
 
 
 def rows_of(inputs: Inputs, space: FeatureSpace) -> list[Json]:
-    found: list[Json] = parse(*infer_body(inputs), space=space).table.to_pylist()
+    found: list[Json] = parse(*infer_body(inputs), space=space).table().to_pylist()
     return found
 
 
@@ -64,7 +64,7 @@ def nested(depth: int) -> list[Any]:
 
 def refused(body: bytes, header: str | None = None, space: FeatureSpace = SPACE, max_rows: int = 10) -> InvalidInput:
     with pytest.raises(InvalidInput) as raised:
-        parse(body, header, space, max_rows)
+        parse(body, header, space, max_rows).table()
     return raised.value
 
 
@@ -108,7 +108,7 @@ def test_binary_means_what_json_does(datatype: str, packed: bytes, values: list[
         # JSON of every length before it: the data need not be aligned.
         for filler in range(8):
             body, header = infer_body({"x": (datatype, [2, 1], data)}, id="x" * filler)
-            assert parse(body, header, space).table["x"].to_pylist() == values
+            assert parse(body, header, space).table()["x"].to_pylist() == values
 
 
 def test_what_is_not_said_is_everything_in_json() -> None:
@@ -229,7 +229,7 @@ def test_what_is_no_request(body: bytes) -> None:
 
 def test_nan_is_told_by_its_feature() -> None:
     text = json.dumps(document()).replace('"INT8"', '"FP32"').replace("[3]", "[NaN]")
-    faults = SPACE.encode(parse(text.encode()).table).faults
+    faults = SPACE.encode(parse(text.encode()).table()).faults
     assert str(faults[0]) == "feature 'age' must be finite; got nan"
 
 
@@ -242,8 +242,10 @@ def test_a_seven_is_a_seven() -> None:
     ]
     others: Inputs = {"city": ("BYTES", [1], ["Zürich"]), "age": ("INT8", [1], [33]), "size": ("BYTES", [1], ["1"])}
     for plan in seven:
-        encoded = SPACE.encode(parse(*infer_body({**others, **plan})).table)
+        asked = parse(*infer_body({**others, **plan}))
+        encoded = SPACE.encode(asked.table())
         assert not encoded.faults
+        assert SPACE.encode_row(asked.row()).index.tolist() == encoded.inputs.index.tolist()
         assert encoded.inputs.index[:, 0].tolist() == [0, 3, 33, 0]
 
 
@@ -295,7 +297,7 @@ def test_byte_strings_of_any_length(values: list[str]) -> None:
     for times in (1, 40):  # few and many are read in different ways
         many = values * times
         body, header = infer_body({"x": ("BYTES", [len(many)], byte_strings(*many))})
-        assert parse(body, header, space, max_rows=1000).table["x"].to_pylist() == many
+        assert parse(body, header, space, max_rows=1000).table()["x"].to_pylist() == many
 
 
 @pytest.mark.parametrize("before", [0, 40])
@@ -306,7 +308,7 @@ def test_byte_strings_are_all_of_the_data_or_refused(before: int, pieces: list[b
     try:
         table = parse(
             *infer_body({"x": ("BYTES", [count], data)}), space=FeatureSpace([Number("x")]), max_rows=1000
-        ).table
+        ).table()
     except InvalidInput:
         return
     values = table["x"].to_pylist()
@@ -326,7 +328,12 @@ def test_damaged_requests_are_read_or_refused(data: st.DataObject) -> None:
     length = data.draw(st.one_of(st.just(header), st.none(), st.integers(-1, len(body) + 1).map(str)))
     try:
         asked = parse(bytes(damaged[:cut]), length, space)
+        table = asked.table()
     except InvalidInput:
         return
-    encoded = space.encode(asked.table)
-    assert len(encoded) == asked.table.num_rows
+    encoded = space.encode(table)
+    assert len(encoded) == asked.rows
+    if asked.rows == 1 and not encoded.faults:
+        alone = space.encode_row(asked.row())
+        assert alone.index.tobytes() == encoded.inputs.index.tobytes()
+        assert alone.number.tobytes() == encoded.inputs.number.tobytes()
