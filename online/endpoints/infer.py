@@ -14,7 +14,7 @@ from online.endpoints import answering
 from online.exchange import Exchange
 from online.holder import Served
 from online.open_inference.request import HEADER_LENGTH, InferRequest, parse_request
-from online.open_inference.response import render
+from online.open_inference.response import Identity, render
 from online.reply import Reply
 from online.responses import JSON, counted
 from online.serving import Serving
@@ -61,10 +61,9 @@ def _answers(predictor: Predictor, asked: InferRequest, deadline: float | None) 
 
 
 def _reply(served: Served, asked: InferRequest, answers: Answers) -> Reply:
-    rendered, json_bytes = render(
-        answers, served.predictor.schema, asked.outputs, model=served.model, release=served.release, id=asked.id
-    )
     sources = counted(answers.rows_by_source())
+    identity = Identity(served.model, served.release, sources, asked.id)
+    rendered, json_bytes = render(answers.values, served.predictor.schema, asked.outputs, identity)
     if json_bytes is None:
         return Reply(200, served.renderer.batch_headers(sources, rendered, JSON), rendered)
     headers = served.renderer.batch_headers(sources, rendered, _OCTETS)

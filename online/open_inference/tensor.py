@@ -59,8 +59,10 @@ class InputTensor:
         """
         data = self.data
         if self.datatype.dtype is None:
-            texts = self._texts(data) if isinstance(data, list) else self.column()
-            return texts[0].as_py()
+            if isinstance(data, memoryview):
+                return self.column()[0].as_py()
+            (text,) = self._elements(data)
+            return text if text.isascii() else self._texts([text])[0].as_py()
         numbers = self._from_binary(data) if isinstance(data, memoryview) else self._from_json(data)
         return numbers.reshape(self.feature.shape).tolist() if isinstance(self.feature, Tensor) else numbers[0].item()
 
