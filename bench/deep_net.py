@@ -12,11 +12,10 @@ from statistics import median
 from typing import Any
 
 from bench.net import FILE as NET_FILE
-from bench.net import net_schema, net_space
+from bench.net import bundle_of, net_schema, net_space
 from bench.timing import seconds
 from engine.bundle import BundleContents
 from engine.errors import Unavailable
-from engine.histogram import response_histogram
 from engine.runtime import Runtime
 from engine.space import FeatureSpace
 
@@ -41,20 +40,7 @@ def deep_bundle(space: FeatureSpace) -> BundleContents:
         if done.returncode:
             message = f"python -m bench.deep_net must end with 0; got {done.returncode}: {done.stderr[-800:]}"
             raise Unavailable(message)
-    schema, data = net_schema(), FILE.read_bytes()
-    golden = [dict(space.row(ordinal)) for ordinal in range(0, space.size, space.size // _GOLDEN_ROWS)]
-    answers = Runtime(data, space, schema.width).infer(space.encode_rows(golden).inputs)
-    return BundleContents(
-        model=_MODEL,
-        space=space,
-        schema=schema,
-        variants={"float32": data},
-        golden_rows=golden,
-        golden_answers=answers,
-        metrics={},
-        histogram=response_histogram(answers, schema),
-        limits={},
-    )
+    return bundle_of(_MODEL, space, FILE.read_bytes())
 
 
 def row_seconds(data: bytes, space: FeatureSpace) -> float:

@@ -68,11 +68,16 @@ def write_net(registry: Registry, rows: int) -> str:
 
 def net_bundle(space: FeatureSpace) -> BundleContents:
     """Return a bundle of the net over a space of six index features, no larger than those of ``net_space``."""
-    schema, data = net_schema(), net_bytes()
+    return bundle_of(MODEL, space, net_bytes())
+
+
+def bundle_of(model: str, space: FeatureSpace, data: bytes) -> BundleContents:
+    """Return a bundle of a LiteRT model of the net's output over a finite space."""
+    schema = net_schema()
     golden = [dict(space.row(ordinal)) for ordinal in range(0, space.size, space.size // _GOLDEN_ROWS)]
     answers = Runtime(data, space, schema.width).infer(space.encode_rows(golden).inputs)
     return BundleContents(
-        model=MODEL,
+        model=model,
         space=space,
         schema=schema,
         variants={"float32": data},
