@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from time import perf_counter
-
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import BaseConverter
 
 from online.admission import Admission
 from online.config import ServeConfig
-from online.exchange import KEY, Exchange, exchange_headers
+from online.exchange import KEY, Exchange
 from online.failure import failure, told
 from online.front import Front
 from online.holder import Holder
@@ -35,24 +33,22 @@ def create_app(
     app = Flask(__name__, static_folder=None)
     app.url_map.converters["part"] = _Part
     serving = Serving(
-        holder=holder, config=config, metrics=metrics or Metrics(), admission=Admission(config.max_concurrent)
+        holder=holder,
+        config=config,
+        metrics=metrics or Metrics(),
+        admission=Admission(config.max_concurrent),
+        log=RequestLog(config.log_requests),
     )
     for views in (tensorflow_serving, open_inference, operations):
         views.mount(app, serving)
-    log = RequestLog(config.log_requests)
 
     def end(response: Response) -> Response:
-        exchange = current_exchange()
-        seconds = perf_counter() - exchange.started
-        response.headers.extend(exchange_headers(exchange.request_id, seconds))
-        key = exchange.model, exchange.method, exchange.source, response.status_code
-        serving.metrics.observe(key, seconds)
-        log.write(exchange.environ, key, exchange.request_id, seconds)
+        response.headers.extend(serving.finish(current_exchange(), response.status_code))
         return response
 
     app.after_request(end)
     app.register_error_handler(Exception, _failure)
-    app.wsgi_app = Front(app.wsgi_app, serving, tokens, log)  # type: ignore[method-assign]
+    app.wsgi_app = Front(app.wsgi_app, serving, tokens)  # type: ignore[method-assign]
     return app
 
 

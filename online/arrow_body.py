@@ -13,7 +13,6 @@ from engine.errors import InvalidInput
 from engine.output import OutputSchema
 from online.predict_body import TooManyRows
 
-ARROW_STREAM = "application/vnd.apache.arrow.stream"
 # The end of a stream: a continuation mark, and a message of no length.
 _END = b"\xff\xff\xff\xff\x00\x00\x00\x00"
 # Places in the vtables of Arrow's format/Message.fbs: 4 + 2 x the field's number.

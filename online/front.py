@@ -15,7 +15,6 @@ from online.failure import failure, told
 from online.holder import Place
 from online.query import parse_query
 from online.reply import Reply
-from online.request_log import RequestLog
 from online.responses import etag_matches
 from online.serving import Serving
 from online.token import Tokens
@@ -35,13 +34,11 @@ class Front:
     table's answer to ``GET /v1/models/M[/labels/L]:predict?…``; where it does not end in one, the endpoint answers.
     """
 
-    def __init__(
-        self, wsgi_app: WSGIApplication, serving: Serving, tokens: Tokens | None, request_log: RequestLog
-    ) -> None:
+    def __init__(self, wsgi_app: WSGIApplication, serving: Serving, tokens: Tokens | None) -> None:
         """Stand in front of ``wsgi_app``."""
-        self._wsgi_app, self._serving, self._tokens, self._log = wsgi_app, serving, tokens, request_log
+        self._wsgi_app, self._serving, self._tokens, self._log = wsgi_app, serving, tokens, serving.log
         self._current, self._observe = serving.holder.current, serving.metrics.observe
-        self._logs_all = request_log.least_code <= 200  # a call that does nothing is a twentieth of a lookup
+        self._logs_all = serving.log.least_code <= 200  # a call that does nothing is a twentieth of a lookup
         holder = serving.holder
         # Everything about a lookup's path that does not change with the release.
         self._places: dict[str, Place] = {
@@ -73,7 +70,7 @@ class Front:
         """Answer a GET from the table; None where it is a miss or at fault, which the endpoint then finds again."""
         started = perf_counter()
         served = self._current.get(place)
-        if served is None:
+        if served is None or served.predictor.table is None:
             return None
         try:
             answer = served.predictor.lookup(parse_query(environ["QUERY_STRING"]))
@@ -105,11 +102,7 @@ class Front:
         return self._send(reply, exchange, start_response)
 
     def _send(self, reply: Reply, exchange: Exchange, start_response: StartResponse) -> list[bytes]:
-        seconds = perf_counter() - exchange.started
-        start_response(_STATUS[reply.code], [*reply.headers, *exchange_headers(exchange.request_id, seconds)])
-        key = exchange.model, exchange.method, exchange.source, reply.code
-        self._observe(key, seconds)
-        self._log.write(exchange.environ, key, exchange.request_id, seconds)
+        start_response(_STATUS[reply.code], [*reply.headers, *self._serving.finish(exchange, reply.code)])
         return [reply.body] if reply.body and exchange.environ["REQUEST_METHOD"] != "HEAD" else []
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""Bodies and headers: the one renderer of Flask's views and of the fast path, so that their bytes are the same."""
+"""Bodies and headers: one renderer for the endpoints and the front's shortest path, so that their bytes are equal."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 import orjson
-from flask import Response
 
 from engine.answer import Answer, Source
 from engine.manifest import canonical_json, sha256
@@ -22,11 +21,6 @@ NO_STORE = ("Cache-Control", "no-store")
 def to_json(value: object) -> bytes:
     """Return JSON; a float32 is the shortest text that reads back to the same float32."""
     return orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
-
-
-def json_response(value: object) -> Response:
-    """Return a 200 with JSON that no cache keeps."""
-    return Response(to_json(value), 200, [JSON, NO_STORE])
 
 
 def etag_matches(header: str, etag: str) -> bool:

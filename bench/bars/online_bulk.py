@@ -19,9 +19,9 @@ from bench.rates import interleaved, ratio
 from bench.server_process import ServerProcess
 from bench.timing import seconds
 from engine.errors import EngineBug
+from online.media_types import ARROW_STREAM
 
 BULK_ROWS = 10_000
-_ARROW = "application/vnd.apache.arrow.stream"
 
 
 def measure(command: str, served: Served, folder: Path, *, repeats: int, arrow: bool) -> list[Result]:
@@ -99,7 +99,10 @@ def _arrow(command: str, ours: http.client.HTTPConnection, rows: Sequence[Row], 
     with pa.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table)
     request = Request(
-        predict_path(model), "POST", (("Content-Type", _ARROW), ("Accept", _ARROW)), sink.getvalue().to_pybytes()
+        predict_path(model),
+        "POST",
+        (("Content-Type", ARROW_STREAM), ("Accept", ARROW_STREAM)),
+        sink.getvalue().to_pybytes(),
     )
     _answered(ours, request)
     server_s = median(_server_s(ours, request) for _ in range(10 * repeats))

@@ -6,7 +6,6 @@ nothing about clients that do not wait for each other: for those there is ``open
 
 from __future__ import annotations
 
-import subprocess
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,10 +14,10 @@ from pathlib import Path
 
 import orjson
 
+from bench.load.generator import running, tool
 from bench.load.request import Request, write_raw
 from engine.errors import Unavailable
 
-ROOT = Path(__file__).resolve().parents[2]
 _SCRIPT = Path(__file__).with_name("requests.lua")
 # Enough that a server never waits for the generator, and few enough that requests do not wait for each other.
 CONNECTIONS = 8
@@ -64,19 +63,13 @@ def closed_loop_under_way(
         url = f"http://127.0.0.1:{port}/"
         command = [tool("wrk"), "-t1", f"-c{connections}", f"-d{seconds:.0f}s", "--timeout", "10s"]
         command += ["-s", str(_SCRIPT), url, "--", str(file)]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        with running(command) as process:
 
-        def finish() -> ClosedLoop:
-            printed, _ = process.communicate(timeout=seconds + 60)
-            return _parsed(command, process.returncode, printed)
+            def finish() -> ClosedLoop:
+                printed, _ = process.communicate(timeout=seconds + 60)
+                return _parsed(command, process.returncode, printed)
 
-        try:
             yield finish
-        finally:
-            process.kill()
-            process.wait()
-            if process.stdout:
-                process.stdout.close()
 
 
 def _parsed(command: Sequence[str], returncode: int, printed: bytes) -> ClosedLoop:
@@ -88,17 +81,3 @@ def _parsed(command: Sequence[str], returncode: int, printed: bytes) -> ClosedLo
     return ClosedLoop(
         found["answers"] / found["seconds"], found["p50_us"] / 1e6, found["p99_us"] / 1e6, found["failed"]
     )
-
-
-def tool(name: str) -> str:
-    """Return the path of a load generator, which is installed or built where it is missing.
-
-    Raises:
-        Unavailable: it cannot be had here.
-    """
-    done = subprocess.run(
-        [str(ROOT / "scripts" / f"ensure_{name}.sh"), "--require"], capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise Unavailable(done.stderr.strip())
-    return done.stdout.strip()

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from bench.load.closed_loop import tool
+from bench.load.generator import running, tool
 from bench.load.request import Request, write_targets
 from engine.errors import BadSettings, Unavailable
 
@@ -127,24 +127,18 @@ def open_loop_under_way(
         command = [program, "attack", "-format=json", f"-targets={targets}", f"-rate={whole}/1s"]
         command += [f"-workers={_MOST_UNDER_WAY}", f"-max-workers={_MOST_UNDER_WAY}"]
         command += [f"-duration={seconds:g}s", f"-output={results}", "-max-body=0", f"-timeout={_TIMEOUT_S}s"]
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        with running(command) as process:
 
-        def finish() -> OpenLoop:
-            _, said = process.communicate(timeout=seconds + 60)
-            if process.returncode:
-                message = f"vegeta attack must end with 0; got {process.returncode}: {said[-800:].decode()}"
-                raise Unavailable(message)
-            # Only now: encoding takes time of the cores that the server has.
-            encoded = subprocess.run([program, "encode", "-to=csv", str(results)], capture_output=True, check=True)
-            return read_csv(encoded.stdout.decode(), rate=whole, due=round(whole * seconds))
+            def finish() -> OpenLoop:
+                said, _ = process.communicate(timeout=seconds + 60)
+                if process.returncode:
+                    message = f"vegeta attack must end with 0; got {process.returncode}: {said[-800:].decode()}"
+                    raise Unavailable(message)
+                # Only now: encoding takes time of the cores that the server has.
+                encoded = subprocess.run([program, "encode", "-to=csv", str(results)], capture_output=True, check=True)
+                return read_csv(encoded.stdout.decode(), rate=whole, due=round(whole * seconds))
 
-        try:
             yield finish
-        finally:
-            process.kill()
-            process.wait()
-            if process.stderr:
-                process.stderr.close()
 
 
 def read_csv(text: str, *, rate: float, due: int) -> OpenLoop:

@@ -14,6 +14,7 @@ from engine.errors import BadSettings, InvalidInput
 from online.client.batches import Batch
 from online.client.float_text import to_float32
 from online.client.predictions import Predictions
+from online.media_types import ARROW_STREAM
 
 # The name of the only output, in a JSON body that does not say it.
 NAMELESS = ""
@@ -72,7 +73,7 @@ class JsonBody:
 class ArrowBody:
     """An Arrow stream. Every row of the answer has its source, and its fault where it has no answer."""
 
-    content_type = "application/vnd.apache.arrow.stream"
+    content_type = ARROW_STREAM
 
     def encode(self, batch: Batch) -> bytes:
         """Return a stream with an end mark, uncompressed: the server takes no other."""

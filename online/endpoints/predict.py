@@ -6,12 +6,13 @@ import numpy as np
 
 from engine.answer import Answer
 from engine.errors import InvalidInput
-from online.arrow_body import ARROW_STREAM, parse_arrow, render_arrow
+from online.arrow_body import parse_arrow, render_arrow
 from online.arrow_columns import check_columns
 from online.body import UnsupportedBody, read_body
 from online.endpoints import answering
 from online.exchange import Exchange
 from online.holder import Served
+from online.media_types import ARROW_STREAM
 from online.predict_body import PredictBody, parse_body
 from online.reply import Reply
 from online.responses import counted

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from online.arrow_body import ARROW_STREAM
 from online.holder import Holder, Served
+from online.media_types import ARROW_STREAM
 from online.openapi.schema import (
     HEADERS,
     Json,

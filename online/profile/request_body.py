@@ -9,9 +9,10 @@ import orjson
 import pyarrow as pa
 
 from engine.space import FeatureSpace
+from online.media_types import ARROW_STREAM
 from online.profile.random_rows import Columns, random_columns
 
-CONTENT_TYPES = {"json": "application/json", "arrow": "application/vnd.apache.arrow.stream"}
+CONTENT_TYPES = {"json": "application/json", "arrow": ARROW_STREAM}
 # Several bodies a size, lest one lucky row stands for all; more of the large ones would only fill the memory.
 _MOST_BODIES, _BODIES_BYTES = 16, 4 << 20
 # A server takes 8 MiB unless it is told otherwise; far above that a request is no longer one that clients send.

@@ -7,8 +7,8 @@ from importlib.metadata import version as installed_version
 from flask import Flask, Response
 
 from online.open_inference.metadata import model_metadata, server_metadata
-from online.responses import json_response
 from online.serving import Serving
+from online.views.json_response import json_response
 from online.views.places import served_at
 
 _PLACES = {"": "/v2/models/<part:model>", "version": "/v2/models/<part:model>/versions/<part:version>"}
@@ -16,7 +16,7 @@ _PLACES = {"": "/v2/models/<part:model>", "version": "/v2/models/<part:model>/ve
 
 def mount(app: Flask, serving: Serving) -> None:
     """Add the routes."""
-    holder = serving.holder
+    holder, program_version = serving.holder, installed_version("foretable")
 
     def metadata(model: str, version: str | None = None) -> Response:
         served = served_at(holder, model, version)
@@ -26,7 +26,7 @@ def mount(app: Flask, serving: Serving) -> None:
         return json_response({"name": served_at(holder, model, version).model, "ready": True})
 
     def server() -> Response:
-        return json_response(server_metadata(installed_version("foretable")))
+        return json_response(server_metadata(program_version))
 
     def live() -> Response:
         return json_response({"live": True})

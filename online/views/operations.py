@@ -11,13 +11,14 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from online import description
 from online.exposition import exposition
 from online.openapi.document import document
-from online.responses import NO_STORE, json_response
+from online.responses import NO_STORE
 from online.serving import Serving
+from online.views.json_response import json_response
 
 
 def mount(app: Flask, serving: Serving) -> None:
     """Add the routes."""
-    holder = serving.holder
+    holder, program_version = serving.holder, version("foretable")
 
     def livez() -> Response:
         """Say that requests are answered at all."""
@@ -33,7 +34,7 @@ def mount(app: Flask, serving: Serving) -> None:
 
     def openapi() -> Response:
         """Return the OpenAPI document."""
-        return json_response(document(holder, version=version("foretable"), max_rows=serving.config.max_rows))
+        return json_response(document(holder, version=program_version, max_rows=serving.config.max_rows))
 
     def page() -> Response:
         """Return the page that lets a person try the models."""

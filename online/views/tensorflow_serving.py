@@ -5,8 +5,8 @@ from __future__ import annotations
 from flask import Flask, Response
 
 from online import description
-from online.responses import json_response
 from online.serving import Serving
+from online.views.json_response import json_response
 from online.views.places import served_at
 
 _PLACES = {

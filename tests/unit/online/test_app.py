@@ -16,9 +16,9 @@ from werkzeug.test import Client
 from engine.errors import BadArtifact, DeadlineExceeded, EngineBug, NotFound, Unavailable
 from engine.predictor import Predictor
 from online.app import create_app
-from online.arrow_body import ARROW_STREAM
 from online.config import ServeConfig
 from online.holder import Holder
+from online.media_types import ARROW_STREAM
 from tests.support.synthetic import FINITE_NAME, NUMBERS_NAME, numbers_rows
 
 PREDICT = f"/v1/models/{FINITE_NAME}:predict"

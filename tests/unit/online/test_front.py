@@ -107,8 +107,8 @@ def test_predictions_do_not_reach_flask(served: tuple[ServeConfig, Holder]) -> N
 
     config, holder = served
     metrics = Metrics()
-    serving = Serving(holder=holder, config=config, metrics=metrics, admission=Admission(1))
-    app = Front(other, serving, None, RequestLog("none"))
+    serving = Serving(holder=holder, config=config, metrics=metrics, admission=Admission(1), log=RequestLog("none"))
+    app = Front(other, serving, None)
     status, _, body = call(app, {**create_environ(PATH), "QUERY_STRING": urlencode(ROW)})
     assert (status, b'"source":"table"' in body) == ("200 OK", True)
     assert sum(metrics.requests()[FINITE_NAME, "GET", "table", 200][:-1]) == 1

@@ -1,0 +1,12 @@
+"""What most of Flask's views return."""
+
+from __future__ import annotations
+
+from flask import Response
+
+from online.responses import JSON, NO_STORE, to_json
+
+
+def json_response(value: object) -> Response:
+    """Return a 200 with JSON that no cache keeps."""
+    return Response(to_json(value), 200, [JSON, NO_STORE])
