@@ -91,9 +91,8 @@ class ServerProcess(HttpProcess):
         super().__init__([sys.executable, "-m", "foretable", "serve", *place, *options], port)
 
     def worker_rss_bytes(self) -> int:
-        """Return the resident memory of the worker: the largest of the children that the server has now."""
-        task = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
-        return max(memory_bytes(int(child), "VmRSS") for child in task.read_text(encoding="ascii").split())
+        """Return the resident memory of the server, which is its only worker."""
+        return memory_bytes(self._process.pid, "VmRSS")
 
 
 def memory_bytes(process: int | str, field: str) -> int:

@@ -80,12 +80,10 @@ class ServeConfig:
     )
     host: str = _setting("address to bind", _text, default="127.0.0.1")
     port: int = _setting("port to bind; 0 picks a free one", _integer(0, 65535), default=8000)
-    load_port: int = _setting(
-        "port on which the HTTP server itself tells its queue and busy threads, for scaling; 0 tells nothing",
-        _integer(0, 65535),
-        default=0,
+    workers: int = _setting(
+        "processes that serve the port; they share tables, and each has models of its own", _integer(1, 64), default=1
     )
-    threads: int = _setting("model interpreters: rows that infer at once", _integer(1, 256), default=2)
+    threads: int = _setting("model interpreters a worker: rows that infer at once", _integer(1, 256), default=2)
     scratch: str | None = _setting(
         "directory for private copies of tables; the system's if not given", _text, default=None
     )
@@ -99,7 +97,19 @@ class ServeConfig:
     # How long a cache may show the old answer after a release change or a rollback.
     max_age_s: int = _setting("max-age of cached answers", _integer(0, 31_536_000), default=60)
     max_concurrent: int = _setting(
-        "requests under way at once beyond table lookups; one more is told to come back", _integer(1, 1024), default=16
+        "requests under way at once that take longer than a lookup; one more is told to come back",
+        _integer(1, 1024),
+        default=16,
+    )
+    max_connections: int = _setting(
+        "connections at once; past them the one that has been idle for longest is closed",
+        _integer(1, 1_000_000),
+        default=4096,
+    )
+    idle_s: float = _setting(
+        "seconds after which a connection without a request is closed; more than a load balancer's",
+        _seconds,
+        default=75.0,
     )
     token_file: str | None = _setting(
         "file of bearer tokens, 16 characters or more, one a line: requests must carry one", _text, default=None

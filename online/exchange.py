@@ -5,13 +5,11 @@ from __future__ import annotations
 import secrets
 from itertools import count
 from time import perf_counter, time
-from typing import Any
 
+from engine.answer import Source
 from engine.errors import InvalidInput
+from online.http.request import Request
 
-REQUEST_ID, SERVER_TIMING = "X-Request-Id", "Server-Timing"
-# Where the WSGI environment carries the exchange from the front to Flask's views.
-KEY = "foretable.exchange"
 # What may become the value of a metric's label: anybody can send a method of his own.
 _METHODS = {"GET", "HEAD", "POST"}
 _LONGEST_ID = 200
@@ -20,52 +18,54 @@ _MOST_DIGITS = 15
 _prefix, _numbers = secrets.token_hex(6), count(1)
 
 
-def request_id(environ: dict[str, Any]) -> str:
+def request_id(request: Request) -> str:
     """Return the client's ``X-Request-Id``, or one made here."""
-    given: str | None = environ.get("HTTP_X_REQUEST_ID")
-    return given if given and len(given) <= _LONGEST_ID else f"{_prefix}{next(_numbers):010x}"
+    given = request.headers.get(b"x-request-id")
+    if given and len(given) <= _LONGEST_ID:
+        return given.decode("latin-1")
+    return f"{_prefix}{next(_numbers):010x}"
 
 
-def exchange_headers(identifier: str, seconds: float) -> tuple[tuple[str, str], tuple[str, str]]:
+def exchange_headers(identifier: str, seconds: float) -> bytes:
     """Return the headers that every answer carries; ``seconds`` is what answering took."""
-    return (REQUEST_ID, identifier), (SERVER_TIMING, f"app;dur={seconds * 1e3:.3f}")
+    return f"X-Request-Id: {identifier}\r\nServer-Timing: app;dur={seconds * 1e3:.3f}\r\n".encode("latin-1")
 
 
 class Exchange:
     """A request, from its headers on.
 
     Attributes:
-        environ: its WSGI environment.
-        started: ``time.perf_counter`` when Python got it.
+        request: what is asked.
+        started: ``time.perf_counter`` when it was read.
         request_id: in the answer and in the log.
         model: whose it is counted as; "" until it names one that is served.
         source: of its answers; "" until there are some.
+        compute_s: what the predictor took; None where it was not asked.
+        rows: of its body, by source.
     """
 
-    __slots__ = ("environ", "model", "request_id", "source", "started")
+    __slots__ = ("compute_s", "model", "request", "request_id", "rows", "source", "started")
 
-    def __init__(self, environ: dict[str, Any]) -> None:
+    def __init__(self, request: Request) -> None:
         """Start the clock."""
         self.started = perf_counter()
-        self.environ = environ
-        self.request_id = request_id(environ)
+        self.request = request
+        self.request_id = request_id(request)
         self.model = self.source = ""
+        self.compute_s: float | None = None
+        self.rows: dict[Source, int] = {}
 
     @property
     def method(self) -> str:
         """The method as it is counted."""
-        method: str = self.environ["REQUEST_METHOD"]
+        method = self.request.method
         return method if method in _METHODS else "other"
 
     @property
     def content_type(self) -> str:
         """The media type of the body, without parameters, in lower case."""
-        text: str = self.environ.get("CONTENT_TYPE", "")
+        text = self.request.header(b"content-type") or ""
         return text.partition(";")[0].strip().lower()
-
-    def header(self, name: str) -> str | None:
-        """Return a header by its name in WSGI, without ``HTTP_``."""
-        return self.environ.get(f"HTTP_{name}")
 
     @property
     def deadline(self) -> float | None:
@@ -76,7 +76,7 @@ class Exchange:
         Raises:
             InvalidInput: the header is no such number.
         """
-        text = self.header("FORETABLE_DEADLINE")
+        text = self.request.header(b"foretable-deadline")
         if text is None:
             return None
         if not (text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS):

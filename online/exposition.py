@@ -6,14 +6,16 @@ import time
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from itertools import accumulate
+from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from engine.answer import Source
-from online.metrics import BUCKETS, Key, Labels
+from online.metrics import BUCKETS, Counts, Key
 from online.serving import Serving
+from online.snapshot import Snapshot
 
 
 class ServerCollector(Collector):
@@ -21,22 +23,23 @@ class ServerCollector(Collector):
 
     def __init__(self, serving: Serving) -> None:
         """Keep the server's state."""
-        self._metrics, self._holder, self._admission = serving.metrics, serving.holder, serving.admission
+        self._serving, self._holder = serving, serving.holder
 
     def collect(self) -> Iterator[Metric]:
         """Yield all families."""
-        yield from self._traffic()
-        yield from self._load()
+        snapshot = self._serving.snapshot()
+        yield from self._traffic(snapshot)
+        yield from _load(snapshot)
         yield from self._releases()
 
-    def _traffic(self) -> Iterator[Metric]:
-        found = self._metrics.requests()
+    def _traffic(self, snapshot: Snapshot) -> Iterator[Metric]:
+        found = snapshot.requests
         requests = CounterMetricFamily(
             "foretable_requests",
             "HTTP requests, by where the answer came from.",
             labels=["model", "method", "source", "code"],
         )
-        latencies: dict[tuple[str, str, str], list[float]] = {}
+        latencies: dict[tuple[str, str, str], Counts] = {}
         for (*labels, code), counts in sorted(found.items()):
             requests.add_metric([*labels, str(code)], sum(counts[:-1]))
             model, method, source = labels
@@ -46,11 +49,11 @@ class ServerCollector(Collector):
         told = "Seconds in the application, from parsed headers to rendered body."
         yield _histogram("foretable_request_seconds", told, ["model", "method", "source"], latencies)
         told = "Seconds in the predictor; what is left of a request's seconds is overhead. Table lookups by GET: none."
-        yield _histogram("foretable_compute_seconds", told, ["model", "source"], self._metrics.compute())
-        yield from self._lookups(found)
+        yield _histogram("foretable_compute_seconds", told, ["model", "source"], snapshot.compute)
+        yield from self._lookups(found, snapshot.rows)
 
-    def _lookups(self, requests: Mapping[Key, list[float]]) -> Iterator[Metric]:
-        rows: dict[tuple[str, str], float] = {**self._metrics.rows()}
+    def _lookups(self, requests: Mapping[Key, Counts], of_bodies: Mapping[tuple[str, str], int]) -> Iterator[Metric]:
+        rows: dict[tuple[str, str], float] = {**of_bodies}
         for (model, method, source, _), counts in requests.items():
             if method != "POST":  # one row each
                 rows[model, source] = rows.get((model, source), 0) + sum(counts[:-1])
@@ -61,12 +64,6 @@ class ServerCollector(Collector):
             misses.add_metric([model], rows.get((model, Source.MODEL.text), 0))
         yield hits
         yield misses
-
-    def _load(self) -> Iterator[Metric]:
-        admission = self._admission
-        yield GaugeMetricFamily("foretable_requests_under_way", "Requests beyond lookups under way.", admission.taken)
-        yield GaugeMetricFamily("foretable_requests_limit", "Most of them at once.", admission.places)
-        yield CounterMetricFamily("foretable_sheds", "Requests told to come back: all places taken.", admission.refused)
 
     def _releases(self) -> Iterator[Metric]:
         holder = self._holder
@@ -110,7 +107,19 @@ class ServerCollector(Collector):
         yield from (failing, checked, swaps, failures)
 
 
-def _histogram(name: str, told: str, labels: list[str], found: Mapping[Labels, list[float]]) -> HistogramMetricFamily:
+def _load(snapshot: Snapshot) -> Iterator[Metric]:
+    told = "Requests that a thread answers, or that wait for an interpreter there."
+    yield GaugeMetricFamily("foretable_requests_under_way", told, snapshot.under_way)
+    yield GaugeMetricFamily("foretable_requests_limit", "Most of them at once.", snapshot.places)
+    yield CounterMetricFamily("foretable_sheds", "Requests told to come back: all places taken.", snapshot.sheds)
+    yield GaugeMetricFamily("foretable_connections", "Connections open.", snapshot.connections)
+    told = "Bytes of the bodies that are read or answered now."
+    yield GaugeMetricFamily("foretable_buffered_body_bytes", told, snapshot.buffered_bytes)
+    told = "Seconds by which the event loop is late: how long a request waits to be looked at."
+    yield GaugeMetricFamily("foretable_event_loop_lag_seconds", told, snapshot.lag_s)
+
+
+def _histogram(name: str, told: str, labels: list[str], found: Mapping[Any, Counts]) -> HistogramMetricFamily:
     family = HistogramMetricFamily(name, told, labels=labels)
     bounds = [*map(str, BUCKETS), "+Inf"]
     for place, counts in sorted(found.items()):

@@ -23,9 +23,16 @@ class Follower:
     A record or release that cannot be read changes nothing that is served: it is logged, counted, and tried again.
     """
 
-    def __init__(self, holder: Holder, config: ServeConfig, beside: Sequence[Callable[[], object]] = ()) -> None:
+    def __init__(
+        self,
+        holder: Holder,
+        config: ServeConfig,
+        beside: Sequence[Callable[[], object]] = (),
+        *,
+        team_folder: str | None = None,
+    ) -> None:
         """Prepare; ``start`` begins. At every poll, what is in ``beside`` is called too."""
-        self._holder, self._config = holder, config
+        self._holder, self._config, self._team_folder = holder, config, team_folder
         self._beside = beside
         self._registry = Registry(config.registry)
         self._stop = threading.Event()
@@ -71,7 +78,9 @@ class Follower:
                 return
             wait_s = min(self._config.poll_s * 2**attempts, _LONGEST_RETRY_S)
             self._retries[place, record.number] = attempts + 1, time.monotonic() + wait_s
-            new = shared(holder.of(model), label, record) or load(models, self._config, label, record)
+            new = shared(holder.of(model), label, record) or load(
+                models, self._config, label, record, team_folder=self._team_folder
+            )
             holder.swap(new)
             del self._retries[place, record.number]
             _log.info(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from engine.answer import Source
 from engine.errors import BadArtifact, NotFound
@@ -16,6 +17,9 @@ from online.config import ServeConfig
 from online.responses import Renderer
 
 _log = logging.getLogger(__name__)
+# What a model may take that is asked on the event loop's thread: lookups wait so long. Handing a request to a thread
+# and back takes some 0.1 ms. ``_FEW`` rows fill the second of the runtime's shapes.
+_QUICK_ROW_S, _QUICK_ROWS_S, _FEW, _TRIES = 0.1e-3, 0.5e-3, 32, 3
 # Model and label.
 Place = tuple[str, str]
 
@@ -30,6 +34,7 @@ class Served:
         record: the label's record that led here.
         predictor: the loaded release; labels that point to the same one share it.
         renderer: of its answers.
+        quick: whether the model answers a few rows in less time than it takes to hand them to a thread and back.
     """
 
     model: str
@@ -37,6 +42,7 @@ class Served:
     record: LabelRecord
     predictor: Predictor
     renderer: Renderer
+    quick: bool
 
     @property
     def place(self) -> Place:
@@ -114,17 +120,33 @@ class Holder:
         raise NotFound(message)
 
 
-def load(models: ModelRegistry, config: ServeConfig, label: str, record: LabelRecord) -> Served:
+def load(
+    models: ModelRegistry, config: ServeConfig, label: str, record: LabelRecord, *, team_folder: str | None = None
+) -> Served:
     """Load the release that a label's record points to, and warm it up with a golden row.
+
+    Args:
+        models: the model's part of the registry.
+        config: the settings.
+        label: the label.
+        record: of the label.
+        team_folder: where the workers of this server have one copy of each table; None where it has one worker.
 
     Raises:
         NotFound: the release is not there.
         BadArtifact: a file of it is damaged, or the golden row has no answer.
     """
     release = models.release(record.release)
-    predictor = Predictor.load(models, release, threads=config.threads, scratch=config.scratch)
+    predictor = Predictor.load(models, release, threads=config.threads, scratch=config.scratch, shared=team_folder)
     renderer = Renderer(models.name, predictor, max_age_s=config.max_age_s)
-    served = Served(model=models.name, label=label, record=record, predictor=predictor, renderer=renderer)
+    served = Served(
+        model=models.name,
+        label=label,
+        record=record,
+        predictor=predictor,
+        renderer=renderer,
+        quick=is_quick(predictor),
+    )
     warm_up(served)
     if not predictor.same_numeric_class:
         _log.warning(
@@ -138,6 +160,30 @@ def load(models: ModelRegistry, config: ServeConfig, label: str, record: LabelRe
     return served
 
 
+def is_quick(predictor: Predictor) -> bool:
+    """Measure whether the model answers a row, and a few rows, in next to no time."""
+    rows = _golden_rows(predictor)
+    few = predictor.space.encode_rows([rows[0]] * _FEW).inputs
+    return all(
+        min(_seconds(partial(predictor.infer, inputs)) for _ in range(_TRIES)) <= limit_s
+        for inputs, limit_s in ((predictor.space.encode_row(rows[0]), _QUICK_ROW_S), (few, _QUICK_ROWS_S))
+    )
+
+
+def _seconds(call: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    call()
+    return time.perf_counter() - started
+
+
+def _golden_rows(predictor: Predictor) -> Sequence[Mapping[str, object]]:
+    rows, _ = predictor.bundle.golden_rows()
+    if not rows:
+        message = f"{predictor.bundle.path}/golden.json must have at least one row; got none. Export the bundle again"
+        raise BadArtifact(message)
+    return rows
+
+
 def warm_up(served: Served) -> Source:
     """Score a golden row by the model and on the path of requests; return the latter's source.
 
@@ -145,10 +191,7 @@ def warm_up(served: Served) -> Source:
         BadArtifact: the bundle has no golden row.
     """
     predictor = served.predictor
-    rows, _ = predictor.bundle.golden_rows()
-    if not rows:
-        message = f"{predictor.bundle.path}/golden.json must have at least one row; got none. Export the bundle again"
-        raise BadArtifact(message)
+    rows = _golden_rows(predictor)
     predictor.infer(predictor.space.encode_row(rows[0]))
     predictor.predict_rows(rows[:2])  # Arrow loads parts of itself when it is first used: 40 ms
     answer = predictor.predict_row(rows[0])
@@ -156,7 +199,7 @@ def warm_up(served: Served) -> Source:
     return answer.source
 
 
-def load_labelled(models: ModelRegistry, config: ServeConfig) -> list[Served]:
+def load_labelled(models: ModelRegistry, config: ServeConfig, *, team_folder: str | None = None) -> list[Served]:
     """Load what the configured labels of a model point to: the first must have a record, the others may come later.
 
     Raises:
@@ -167,7 +210,8 @@ def load_labelled(models: ModelRegistry, config: ServeConfig) -> list[Served]:
     for label in config.labels:
         record = models.head(label) if not loaded else models.label(label).head()
         if record is not None:
-            loaded.append(shared(loaded, label, record) or load(models, config, label, record))
+            served = shared(loaded, label, record) or load(models, config, label, record, team_folder=team_folder)
+            loaded.append(served)
     return loaded
 
 

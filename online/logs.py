@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
 
 _TEXT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
@@ -29,35 +27,6 @@ def start_logging(form: str) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(_formatter(form))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
-
-
-def granian_logging(form: str, *, explained: Callable[[], bool]) -> dict[str, Any]:
-    """Return granian's logging, as ``logging.config.dictConfig`` takes it: warnings, in the form of ours.
-
-    Args:
-        form: text or json.
-        explained: whether a worker that ended has said why itself; granian's word on it is left out then.
-    """
-
-    def is_worth_reading(record: logging.LogRecord) -> bool:
-        message = record.getMessage()
-        if "Python threads, which seems quite high" in message:  # there are more than processors on purpose: server.py
-            return False
-        return not ("Unexpected exit from worker" in message and explained())
-
-    return {
-        "formatters": {"ours": {"()": lambda: _formatter(form)}},
-        "filters": {"worth reading": {"()": lambda: is_worth_reading}},
-        "handlers": {
-            "stderr": {
-                "class": "logging.StreamHandler",
-                "formatter": "ours",
-                "filters": ["worth reading"],
-                "stream": "ext://sys.stderr",
-            }
-        },
-        "loggers": {"_granian": {"handlers": ["stderr"], "level": "WARNING", "propagate": False}},
-    }
 
 
 def _formatter(form: str) -> logging.Formatter:

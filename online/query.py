@@ -15,8 +15,8 @@ def parse_query(query: str) -> dict[str, str]:
     """
     if not query:
         return {}
-    if "%" not in query and "+" not in query and query.isascii():
-        pairs = [pair.split("=") for pair in query.split("&")]
+    if "%" not in query and query.isascii():
+        pairs = [pair.split("=") for pair in query.replace("+", " ").split("&")]
         try:
             row: dict[str, str] = dict(pairs)  # raises ValueError where a pair is no pair
         except ValueError:

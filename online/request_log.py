@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
-from typing import Any
 
+from online.http.request import Request
 from online.metrics import Key
 
 _log = logging.getLogger("online.requests")
@@ -30,18 +30,16 @@ class RequestLog:
         """Choose which: ``none``, ``errors`` or ``all``."""
         self.least_code = {"none": 1000, "errors": 400, "all": 0}[choice]
 
-    def write(self, environ: dict[str, Any], key: Key, identifier: str, seconds: float) -> None:
-        """Log one request: what was asked, what came of it, and the ids that join it to other logs.
+    def write(self, request: Request, key: Key, identifier: str, seconds: float) -> None:
+        """Log one request of ``least_code`` or more: what was asked, what came of it, ids that join it to others.
 
         The query is left out: it holds a row's values.
         """
         model, _, source, code = key
-        if code < self.least_code:
-            return
-        method, path = environ["REQUEST_METHOD"][:_LONGEST_METHOD], printable(environ["PATH_INFO"][:_LONGEST_PATH])
+        method, path = request.method[:_LONGEST_METHOD], printable(request.path[:_LONGEST_PATH])
         fields = {
             "request_id": identifier,
-            "client": environ.get("REMOTE_ADDR", ""),
+            "client": request.client,
             "method": method,
             "path": path,
             "code": code,
@@ -49,6 +47,6 @@ class RequestLog:
             "source": source,
             "seconds": round(seconds, 6),
         }
-        if trace := _TRACE.fullmatch(environ.get("HTTP_TRACEPARENT", "")):
+        if trace := _TRACE.fullmatch(request.header(b"traceparent") or ""):
             fields["trace_id"] = trace[1]
         _log.info("%s %s %d %.3f ms %s", method, path, code, seconds * 1e3, identifier, extra={"fields": fields})

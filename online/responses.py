@@ -12,15 +12,20 @@ from engine.answer import Answer, Source
 from engine.manifest import canonical_json, sha256
 from engine.output import Output
 from engine.predictor import Predictor
+from online.http.reply import header
 
-Headers = list[tuple[str, str]]
-JSON = ("Content-Type", "application/json")
-NO_STORE = ("Cache-Control", "no-store")
+JSON = header("Content-Type", "application/json")
+NO_STORE = header("Cache-Control", "no-store")
 
 
 def to_json(value: object) -> bytes:
     """Return JSON; a float32 is the shortest text that reads back to the same float32."""
     return orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def content_length(body: bytes) -> bytes:
+    """Return the header."""
+    return b"Content-Length: %d\r\n" % len(body)
 
 
 def etag_matches(header: str, etag: str) -> bool:
@@ -45,10 +50,12 @@ class Renderer:
         tag = sha256(canonical_json(identity))[:16]
         # The body names the source, so the tag does too: a block found corrupt changes both.
         self.etags = {source: f'"{release}-{tag}-{source.text}"' for source in (Source.TABLE, Source.MODEL)}
-        cache = ("Cache-Control", f"max-age={max_age_s}")
-        self._tails: dict[Source, Headers] = {source: [("ETag", etag), cache] for source, etag in self.etags.items()}
+        cache = header("Cache-Control", f"max-age={max_age_s}")
+        self._tails = {source: header("ETag", etag) + cache for source, etag in self.etags.items()}
         # A default stands in for an answer: no cache may take it for one.
-        self._tails[Source.DEFAULT] = [NO_STORE]
+        self._tails[Source.DEFAULT] = NO_STORE
+        self._row_headers = {source: JSON + tail for source, tail in self._tails.items()}
+        self._batch_tail = NO_STORE + header("Foretable-Release", str(release))
         self._heads = {
             source: to_json({"model": model, "release": release, "source": source.text})[:-1] + b',"outputs":{'
             for source in self._tails
@@ -81,13 +88,13 @@ class Renderer:
             pieces += key, to_json(value)
         return b"".join([*pieces, b"}}"])
 
-    def row_headers(self, source: Source, body: bytes) -> Headers:
+    def row_headers(self, source: Source, body: bytes) -> bytes:
         """Return the headers of a GET that is answered."""
-        return [JSON, ("Content-Length", str(len(body))), *self._tails[source]]
+        return self._row_headers[source] + content_length(body)
 
-    def not_modified_headers(self, source: Source) -> Headers:
+    def not_modified_headers(self, source: Source) -> bytes:
         """Return the headers of a 304."""
-        return list(self._tails[source])
+        return self._tails[source]
 
     def predictions(self, values: npt.NDArray[np.float32]) -> bytes:
         """Return TensorFlow Serving's row body of values of shape (n, width)."""
@@ -102,15 +109,9 @@ class Renderer:
         columns = self._columns(values)
         return to_json({"outputs": next(iter(columns.values())) if self._single else columns})
 
-    def batch_headers(self, sources: str, body: bytes, kind: tuple[str, str] = JSON) -> Headers:
+    def batch_headers(self, sources: str, body: bytes, kind: bytes = JSON) -> bytes:
         """Return the headers of a POST that is answered; ``sources`` is of ``counted``, ``kind`` its Content-Type."""
-        return [
-            kind,
-            ("Content-Length", str(len(body))),
-            NO_STORE,
-            ("Foretable-Source", sources),
-            ("Foretable-Release", str(self.release)),
-        ]
+        return b"%b%bForetable-Source: %b\r\n%b" % (kind, content_length(body), sources.encode(), self._batch_tail)
 
     def _columns(self, values: npt.NDArray[np.float32]) -> dict[str, npt.NDArray[np.float32]]:
         """Return contiguous columns by output: shape (n,) where the width is 1, else (n, width)."""

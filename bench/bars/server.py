@@ -13,7 +13,7 @@ from bench.server_process import ServerProcess
 from bench.timing import seconds
 from engine.predictor import Predictor
 
-BARE_IMPORTS = "import numpy, flask, ai_edge_litert.interpreter, pyarrow, prometheus_client, granian, orjson"
+BARE_IMPORTS = "import numpy, flask, ai_edge_litert.interpreter, pyarrow, prometheus_client, httptools, uvloop, orjson"
 # Enough that every block of the table is read, and with it resident.
 _TOUCHING_ROWS = 10_000
 

@@ -9,14 +9,13 @@ from engine.answer import Answer, Answers, Source
 from engine.errors import DeadlineExceeded, InvalidInput
 from engine.predictor import Predictor
 from online.exchange import Exchange
-from online.serving import Serving
 
 # Calls the predictor with the request's deadline.
 AskRow = Callable[[float | None], Answer]
 AskRows = Callable[[float | None], Answers]
 
 
-def answer_row(serving: Serving, predictor: Predictor, exchange: Exchange, ask: AskRow) -> Answer:
+def answer_row(predictor: Predictor, exchange: Exchange, ask: AskRow) -> Answer:
     """Return the answer to one row.
 
     Raises:
@@ -30,12 +29,11 @@ def answer_row(serving: Serving, predictor: Predictor, exchange: Exchange, ask: 
         if predictor.default is None:
             raise
         answer = Answer(tuple(predictor.default[0].tolist()), Source.DEFAULT)
-    exchange.source = answer.source.text
-    serving.metrics.observe_compute((exchange.model, exchange.source), perf_counter() - started)
+    exchange.source, exchange.compute_s = answer.source.text, perf_counter() - started
     return answer
 
 
-def answer_rows(serving: Serving, predictor: Predictor, exchange: Exchange, rows: int, ask: AskRows) -> Answers:
+def answer_rows(predictor: Predictor, exchange: Exchange, rows: int, ask: AskRows) -> Answers:
     """Return the answers to the rows of a body, counted by source; rows at fault are faults of the result.
 
     Raises:
@@ -51,9 +49,7 @@ def answer_rows(serving: Serving, predictor: Predictor, exchange: Exchange, rows
         answers = predictor.defaults(rows)
     counts = answers.rows_by_source()
     exchange.source = "mixed" if len(counts) > 1 else next((source.text for source in counts), Source.NONE.text)
-    serving.metrics.observe_compute((exchange.model, exchange.source), perf_counter() - started)
-    for source, count in counts.items():
-        serving.metrics.count_rows(exchange.model, source, count)
+    exchange.rows, exchange.compute_s = counts, perf_counter() - started
     return answers
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from time import time
 
 import numpy as np
@@ -9,40 +10,42 @@ import numpy as np
 from engine.answer import Answers
 from engine.errors import InvalidInput
 from engine.predictor import Predictor
-from online.body import UnsupportedBody, read_body
+from online.body import UnsupportedBody, body_of
 from online.endpoints import answering
+from online.endpoints.work import Work
 from online.exchange import Exchange
 from online.holder import Served
+from online.http.reply import Reply, header
 from online.open_inference.request import HEADER_LENGTH, InferRequest, parse_request
 from online.open_inference.response import Identity, render
-from online.reply import Reply
 from online.responses import JSON, counted
 from online.serving import Serving
 
 # What a request may say that it is: clients say it is JSON, or bytes, or nothing, whatever they send.
 _TYPES = {"", "application/json", "application/octet-stream", "text/plain", "application/x-www-form-urlencoded"}
-_OCTETS = ("Content-Type", "application/octet-stream")
+_OCTETS = header("Content-Type", "application/octet-stream")
 
 
-def post(serving: Serving, served: Served, exchange: Exchange) -> Reply:
-    """Answer the request's tensors."""
+def post(serving: Serving, served: Served, exchange: Exchange) -> Work:
+    """Return the work of answering the request's tensors."""
     if exchange.content_type not in _TYPES:
         message = f"Content-Type must be one of {', '.join(sorted(_TYPES - {''}))}; got {exchange.content_type[:80]!r}"
         raise UnsupportedBody(message, cause="bad_body")
-    config, predictor = serving.config, served.predictor
-    with serving.admission:
-        asked = parse_request(
-            read_body(exchange, config.max_body_bytes),
-            exchange.header(HEADER_LENGTH.upper().replace("-", "_")),
-            predictor.space,
-            predictor.schema,
-            max_rows=config.max_rows,
-        )
-        answers = answering.answer_rows(
-            serving, predictor, exchange, asked.rows, lambda until: _answers(predictor, asked, until)
-        )
-        answering.refuse_faults(answers)
-        return _reply(served, asked, answers)
+    return partial(_infer, serving, served, exchange)
+
+
+def _infer(serving: Serving, served: Served, exchange: Exchange) -> Reply:
+    predictor = served.predictor
+    asked = parse_request(
+        body_of(exchange),
+        exchange.request.header(HEADER_LENGTH.lower().encode()),
+        predictor.space,
+        predictor.schema,
+        max_rows=serving.config.max_rows,
+    )
+    answers = answering.answer_rows(predictor, exchange, asked.rows, lambda until: _answers(predictor, asked, until))
+    answering.refuse_faults(answers)
+    return _reply(served, asked, answers)
 
 
 def _answers(predictor: Predictor, asked: InferRequest, deadline: float | None) -> Answers:
@@ -67,4 +70,4 @@ def _reply(served: Served, asked: InferRequest, answers: Answers) -> Reply:
     if json_bytes is None:
         return Reply(200, served.renderer.batch_headers(sources, rendered, JSON), rendered)
     headers = served.renderer.batch_headers(sources, rendered, _OCTETS)
-    return Reply(200, [*headers, (HEADER_LENGTH, str(json_bytes))], rendered)
+    return Reply(200, headers + header(HEADER_LENGTH, str(json_bytes)), rendered)

@@ -2,37 +2,40 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from engine.answer import Answer
 from engine.errors import InvalidInput
 from online.arrow_body import parse_arrow, render_arrow
 from online.arrow_columns import check_columns
-from online.body import UnsupportedBody, read_body
+from online.body import UnsupportedBody, body_of
 from online.endpoints import answering
+from online.endpoints.work import Work
 from online.exchange import Exchange
 from online.holder import Served
+from online.http.reply import Reply, header
 from online.media_types import ARROW_STREAM
 from online.predict_body import PredictBody, parse_body
-from online.reply import Reply
 from online.responses import counted
 from online.serving import Serving
 
 # A column's texts, of which rows may share one, against the largest body. Less would refuse honest dictionaries, more
 # would let a body take a gigabyte.
 _WRITTEN_OUT_TIMES = 8
+_ARROW = header("Content-Type", ARROW_STREAM)
 # What may carry JSON. curl -d says it is a form, and TensorFlow Serving never looks.
 _JSON_TYPES = {"", "application/json", "text/json", "text/plain", "application/x-www-form-urlencoded"}
 
 
-def post(serving: Serving, served: Served, exchange: Exchange) -> Reply:
-    """Answer the body's rows."""
+def post(serving: Serving, served: Served, exchange: Exchange) -> Work:
+    """Return the work of answering the body's rows."""
     kind = exchange.content_type
-    with serving.admission:
-        if kind == ARROW_STREAM:
-            return _arrow(serving, served, exchange)
-        if kind in _JSON_TYPES or kind.endswith("+json"):
-            return _json(serving, served, exchange)
+    if kind == ARROW_STREAM:
+        return partial(_arrow, serving, served, exchange)
+    if kind in _JSON_TYPES or kind.endswith("+json"):
+        return partial(_json, serving, served, exchange)
     message = f"Content-Type must be application/json or {ARROW_STREAM}; got {kind[:80]!r}"
     raise UnsupportedBody(message, cause="bad_body")
 
@@ -40,12 +43,12 @@ def post(serving: Serving, served: Served, exchange: Exchange) -> Reply:
 def _json(serving: Serving, served: Served, exchange: Exchange) -> Reply:
     predictor, config = served.predictor, serving.config
     try:
-        body = parse_body(read_body(exchange, config.max_body_bytes), predictor.space, max_rows=config.max_rows)
+        body = parse_body(body_of(exchange), predictor.space, max_rows=config.max_rows)
         rows = body.rows
         if len(rows) == 1:
-            return _one_row(serving, served, exchange, body)
+            return _one_row(served, exchange, body)
         answers = answering.answer_rows(
-            serving, predictor, exchange, len(rows), lambda until: predictor.predict_rows(rows, deadline=until)
+            predictor, exchange, len(rows), lambda until: predictor.predict_rows(rows, deadline=until)
         )
     except RecursionError as error:
         message = "the body must not nest so deep"
@@ -56,7 +59,7 @@ def _json(serving: Serving, served: Served, exchange: Exchange) -> Reply:
     return Reply(200, renderer.batch_headers(counted(answers.rows_by_source()), rendered), rendered)
 
 
-def _one_row(serving: Serving, served: Served, exchange: Exchange, body: PredictBody) -> Reply:
+def _one_row(served: Served, exchange: Exchange, body: PredictBody) -> Reply:
     """Answer a body of one row on the shortest path."""
 
     def ask(deadline: float | None) -> Answer:
@@ -65,8 +68,8 @@ def _one_row(serving: Serving, served: Served, exchange: Exchange, body: Predict
         except InvalidInput as error:
             raise answering.fault_of(0, error) from error
 
-    answer = answering.answer_row(serving, served.predictor, exchange, ask)
-    serving.metrics.count_rows(exchange.model, answer.source, 1)
+    answer = answering.answer_row(served.predictor, exchange, ask)
+    exchange.rows = {answer.source: 1}
     renderer, values = served.renderer, np.array([answer.values], np.float32)
     rendered = renderer.outputs(values) if body.columnar else renderer.predictions(values)
     return Reply(200, renderer.batch_headers(answer.source.text, rendered), rendered)
@@ -75,11 +78,11 @@ def _one_row(serving: Serving, served: Served, exchange: Exchange, body: Predict
 def _arrow(serving: Serving, served: Served, exchange: Exchange) -> Reply:
     """Answer a stream. A row at fault has its reason beside it: the others are answered all the same."""
     predictor, config = served.predictor, serving.config
-    table = parse_arrow(read_body(exchange, config.max_body_bytes), max_rows=config.max_rows)
+    table = parse_arrow(body_of(exchange), max_rows=config.max_rows)
     check_columns(table, predictor.space.names, limit_bytes=_WRITTEN_OUT_TIMES * config.max_body_bytes)
     answers = answering.answer_rows(
-        serving, predictor, exchange, table.num_rows, lambda until: predictor.predict(table, deadline=until)
+        predictor, exchange, table.num_rows, lambda until: predictor.predict(table, deadline=until)
     )
     rendered = render_arrow(answers, predictor.schema, served.release)
     sources = counted(answers.rows_by_source())
-    return Reply(200, served.renderer.batch_headers(sources, rendered, ("Content-Type", ARROW_STREAM)), rendered)
+    return Reply(200, served.renderer.batch_headers(sources, rendered, _ARROW), rendered)

@@ -5,17 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from online.endpoints import infer, predict, single_row
+from online.endpoints.work import Work
 from online.exchange import Exchange
 from online.failure import told
 from online.holder import Served
-from online.reply import Reply
+from online.http.reply import Reply, header
+from online.responses import content_length
 from online.serving import Serving
 
-Endpoint = Callable[[Serving, Served, Exchange], Reply]
+Endpoint = Callable[[Serving, Served, Exchange], Reply | Work]
 _PREDICT: dict[str, Endpoint] = {"GET": single_row.get, "HEAD": single_row.get, "POST": predict.post}
 _INFER: dict[str, Endpoint] = {"POST": infer.post}
+# Of paths: more than a server has, and few enough that clients cannot fill the memory with others.
+_REMEMBERED = 256
 # A name is a segment of the path up to the colon of ``:predict``.
 _NAME = "[^/:]+"
 _ROUTES = (
@@ -40,34 +45,34 @@ class Route:
     label: str | None
     endpoints: dict[str, Endpoint]
 
-    def reply(self, serving: Serving, exchange: Exchange) -> Reply:
-        """Ask the endpoint; errors are raised.
+    def begin(self, serving: Serving, exchange: Exchange) -> tuple[Served, Reply | Work] | Reply:
+        """Begin to answer a request; return the reply, or what is served and what comes of it.
 
         Raises:
             NotFound: the model, version or label is not served here.
+            InvalidInput: the request is at fault.
         """
-        method = exchange.environ["REQUEST_METHOD"]
+        method = exchange.request.method
         endpoint = self.endpoints.get(method)
         if endpoint is None:
-            methods = ", ".join(sorted([*self.endpoints, "OPTIONS"]))
-            allow = ("Allow", methods)
-            if method == "OPTIONS":
-                return Reply(200, [allow, ("Content-Length", "0")])
-            return told(405, f"method must be one of {methods}; got {method[:80]}", allow)
+            return self._refused(method)
         served = serving.holder.get(self.model, version=self.version, label=self.label)
         exchange.model = served.model
-        return endpoint(serving, served, exchange)
+        return served, endpoint(serving, served, exchange)
+
+    def _refused(self, method: str) -> Reply:
+        methods = ", ".join(sorted([*self.endpoints, "OPTIONS"]))
+        allow = header("Allow", methods)
+        if method == "OPTIONS":
+            return Reply(200, allow + content_length(b""))
+        return told(405, f"method must be one of {methods}; got {method[:80]}", allow)
 
 
+@lru_cache(_REMEMBERED)
 def route_of(path: str) -> Route | None:
-    """Return what a path of WSGI asks for; None where that is no prediction."""
+    """Return what a path asks for; None where that is no prediction."""
     for pattern, endpoints in _ROUTES:
         if found := pattern.fullmatch(path):
-            model, version, label = (_decoded(part) for part in found.groups())
-            return Route(model or "", version, label or None, endpoints)
+            model, version, label = found.groups()
+            return Route(model, version, label or None, endpoints)
     return None
-
-
-def _decoded(part: str | None) -> str | None:
-    """Return a part of a path as text: WSGI has a character a byte."""
-    return part if part is None or part.isascii() else part.encode("latin-1").decode(errors="replace")

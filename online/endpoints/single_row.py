@@ -2,40 +2,47 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from engine.answer import Answer, Source
 from engine.inputs import Inputs
 from online.endpoints import answering
+from online.endpoints.work import Work
 from online.exchange import Exchange
 from online.holder import Served
+from online.http.reply import Reply
 from online.query import parse_query
-from online.reply import Reply
 from online.responses import etag_matches
 from online.serving import Serving
 
 
-def get(serving: Serving, served: Served, exchange: Exchange) -> Reply:
-    """Answer the query's row."""
-    predictor, renderer = served.predictor, served.renderer
-    row = parse_query(exchange.environ["QUERY_STRING"])
+def get(_serving: Serving, served: Served, exchange: Exchange) -> Reply | Work:
+    """Answer the query's row from the table; on a miss the model's work is left to do."""
+    predictor = served.predictor
+    row = parse_query(exchange.request.query)
     answer = predictor.lookup(row)
     inputs = None if answer else predictor.space.encode_row(row)  # a tag is only for a row that is valid
-    source = answer.source if answer else Source.MODEL
-    exchange.source = source.text
-    wanted = exchange.header("IF_NONE_MATCH")
-    if wanted is not None and etag_matches(wanted, renderer.etags[source]):
-        return Reply(304, renderer.not_modified_headers(source))
+    source = Source.TABLE if answer else Source.MODEL
+    wanted = exchange.request.headers.get(b"if-none-match")
+    if wanted is not None and etag_matches(wanted.decode("latin-1"), served.renderer.etags[source]):
+        exchange.source = source.text
+        return Reply(304, served.renderer.not_modified_headers(source))
     if inputs is not None:
-        answer = _from_model(serving, served, exchange, inputs)
+        return partial(_infer, served, exchange, inputs)
     assert answer is not None
-    body = renderer.row(answer)
-    return Reply(200, renderer.row_headers(answer.source, body), body)
+    exchange.source = source.text
+    return _reply(served, answer)
 
 
-def _from_model(serving: Serving, served: Served, exchange: Exchange, inputs: Inputs) -> Answer:
+def _infer(served: Served, exchange: Exchange, inputs: Inputs) -> Reply:
     predictor = served.predictor
 
     def ask(deadline: float | None) -> Answer:
         return Answer(tuple(predictor.infer(inputs, deadline=deadline)[0].tolist()), Source.MODEL)
 
-    with serving.admission:
-        return answering.answer_row(serving, predictor, exchange, ask)
+    return _reply(served, answering.answer_row(predictor, exchange, ask))
+
+
+def _reply(served: Served, answer: Answer) -> Reply:
+    body = served.renderer.row(answer)
+    return Reply(200, served.renderer.row_headers(answer.source, body), body)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from flask import Response
 
-from online.responses import JSON, NO_STORE, to_json
+from online.responses import to_json
+
+NO_STORE = ("Cache-Control", "no-store")
 
 
 def json_response(value: object) -> Response:
     """Return a 200 with JSON that no cache keeps."""
-    return Response(to_json(value), 200, [JSON, NO_STORE])
+    return Response(to_json(value), 200, [("Content-Type", "application/json"), NO_STORE])

@@ -11,9 +11,8 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from online import description
 from online.exposition import exposition
 from online.openapi.document import document
-from online.responses import NO_STORE
 from online.serving import Serving
-from online.views.json_response import json_response
+from online.views.json_response import NO_STORE, json_response
 
 
 def mount(app: Flask, serving: Serving) -> None:

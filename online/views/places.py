@@ -1,11 +1,18 @@
-"""What is served where a path of Flask's says, and whose request it is counted as."""
+"""Whose request Flask answers, and what is served where its path says."""
 
 from __future__ import annotations
 
 from flask import request
 
-from online.exchange import KEY
+from online.exchange import Exchange
 from online.holder import Holder, Served
+from online.views.wsgi import KEY
+
+
+def current_exchange() -> Exchange:
+    """Return the exchange of the request that Flask answers now."""
+    exchange: Exchange = request.environ[KEY]
+    return exchange
 
 
 def served_at(holder: Holder, model: str, version: str | None, label: str | None = None) -> Served:
@@ -15,5 +22,5 @@ def served_at(holder: Holder, model: str, version: str | None, label: str | None
         NotFound: it is not served here.
     """
     served = holder.get(model, version=version, label=label)
-    request.environ[KEY].model = served.model
+    current_exchange().model = served.model
     return served

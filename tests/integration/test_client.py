@@ -249,4 +249,4 @@ def test_a_program_that_forgets_to_close_ends(server: ServerProcess) -> None:
 def test_loads_no_server_and_no_model(server: ServerProcess) -> None:
     program = "import sys, foretable.client; foretable.client.Client; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
-    assert not {name.partition(".")[0] for name in done.stdout.split()} & {"flask", "granian", "ai_edge_litert"}
+    assert not {name.partition(".")[0] for name in done.stdout.split()} & {"flask", "uvloop", "ai_edge_litert"}

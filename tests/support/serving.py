@@ -16,6 +16,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Self
 
+import psutil
+
 from engine.registry import Registry
 from online.config import ServeConfig
 from online.holder import Holder, load_labelled
@@ -58,7 +60,7 @@ class ServerProcess:
             selector.register(self.process.stdout, selectors.EVENT_READ)
             ready = selector.select(timeout=120)
         self.announcement = self.process.stdout.readline().strip() if ready else ""
-        found = re.fullmatch(r"serving .+ on https?://127\.0\.0\.1:([0-9]+)", self.announcement)
+        found = re.fullmatch(r"serving .+ on https?://127\.0\.0\.1:([0-9]+)(?: by [0-9]+ workers)?", self.announcement)
         if not found:
             self.stop(signal.SIGKILL)
             raise AssertionError(self.announcement + self.log)
@@ -81,11 +83,10 @@ class ServerProcess:
         self.process.send_signal(number)
         return self._wait()
 
-    def worker(self) -> int:
-        """Return the process id of the worker."""
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
-        (worker,) = children.split()
-        return int(worker)
+    def workers(self) -> list[int]:
+        """Return the process ids of its workers, in their order, where there are several."""
+        children = psutil.Process(self.process.pid).children()
+        return sorted(child.pid for child in children if "spawn_main" in " ".join(child.cmdline()))
 
     def connect(self) -> http.client.HTTPConnection:
         """Return a connection."""

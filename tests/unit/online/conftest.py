@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from werkzeug.test import Client
 
 from online.app import create_app
 from online.config import ServeConfig
 from online.holder import Holder
+from tests.support.app_client import AppClient
 from tests.support.serving import load_both
 
 
@@ -20,7 +22,8 @@ def served(published: Path) -> tuple[ServeConfig, Holder]:
 
 
 @pytest.fixture
-def client(served: tuple[ServeConfig, Holder]) -> Client:
+def client(served: tuple[ServeConfig, Holder]) -> Iterator[AppClient]:
     """A client of an application of one's own, so that its counts begin at zero."""
     config, holder = served
-    return Client(create_app(holder, config))
+    with closing(AppClient(create_app(holder, config))) as made:
+        yield made

@@ -4,10 +4,10 @@ import gc
 import json
 import logging
 import weakref
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from werkzeug.test import Client
 
 from engine.errors import BadArtifact, NotFound
 from engine.manifest import seal
@@ -15,6 +15,7 @@ from engine.registry import ModelRegistry, Registry
 from online.app import create_app
 from online.follower import Follower
 from online.holder import Holder
+from tests.support.app_client import AppClient
 from tests.support.serving import load_both
 from tests.support.synthetic import FINITE_NAME, publish_synthetic
 
@@ -49,7 +50,7 @@ def stage(registry: Path) -> Stage:
     return Stage(registry)
 
 
-def versions(client: Client, place: str) -> list[str]:
+def versions(client: AppClient, place: str) -> list[str]:
     """Return the releases that TensorFlow Serving's status lists."""
     found = client.get(f"/v1/models/{FINITE_NAME}{place}").json
     assert found is not None
@@ -91,10 +92,10 @@ def test_follows_several_labels_one_of_which_comes_later(registry: Path) -> None
     with pytest.raises(NotFound, match="version of 'synthetic' must be a release that is served: 1, 2; got '3'"):
         get(FINITE_NAME, version="3")
     assert (holder.swaps[FINITE_NAME, "canary"], holder.swaps[FINITE_NAME, "production"]) == (1, 0)
-    client = Client(create_app(holder, stage.config))
-    assert versions(client, "") == ["1", "2"]
-    assert (versions(client, "/labels/canary"), versions(client, "/versions/1")) == (["2"], ["1"])
-    page = client.get("/").text
+    with closing(AppClient(create_app(holder, stage.config))) as client:
+        assert versions(client, "") == ["1", "2"]
+        assert (versions(client, "/labels/canary"), versions(client, "/versions/1")) == (["2"], ["1"])
+        page = client.get("/").text
     assert "<option>production</option><option>canary</option>" in page
     for number, label in ((1, "production"), (2, "canary")):
         assert f"{label}: release {number}, made " in page
@@ -172,7 +173,7 @@ def test_broken_release_is_not_loaded_at_every_poll(registry: Path, monkeypatch:
     publish_synthetic(str(registry), "uint8")
     loads: list[object] = []
 
-    def fail(*arguments: object) -> None:
+    def fail(*arguments: object, **_: object) -> None:
         loads.append(arguments)
         message = "cut short"
         raise BadArtifact(message)

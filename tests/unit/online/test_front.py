@@ -1,4 +1,4 @@
-"""The front: by its shortest path and by the endpoint the same status, headers in order, and bytes; and the token."""
+"""The front: which requests it answers where, the token, identifiers, and the log."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import dataclasses
 import json
 import logging
 import re
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -14,50 +15,20 @@ import hypothesis
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from werkzeug.test import create_environ
 
-from online.admission import Admission
 from online.app import create_app
 from online.config import ServeConfig
 from online.front import Front
 from online.holder import Holder
-from online.metrics import Metrics
-from online.request_log import RequestLog
-from online.serving import Serving
+from online.http.request import Request
 from online.token import Tokens
+from tests.support.app_client import AppClient
 from tests.support.synthetic import CITIES, FINITE_NAME, PLANS
 
 PATH = f"/v1/models/{FINITE_NAME}:predict"
 ROW = {"city": "city 3", "plan": "pro", "age": "33", "size": "2"}
-Reply = tuple[str, list[tuple[str, str]], bytes]
-
-
-def call(app: Any, environ: dict[str, Any]) -> Reply:
-    seen: list[Any] = []
-    body = app(environ, lambda status, headers, exc_info=None: seen.append((status, headers)))
-    data = b"".join(body)
-    if hasattr(body, "close"):
-        body.close()
-    ((status, headers),) = seen
-    return status, list(headers), data
-
-
-def both(served: tuple[ServeConfig, Holder], query: str, **environ: str) -> tuple[Reply, Reply]:
-    config, holder = served
-    apps = [create_app(holder, config) for _ in range(2)]
-    apps[1].wsgi_app._places.clear()  # type: ignore[attr-defined]
-    given = {"QUERY_STRING": query, "HTTP_X_REQUEST_ID": "r1", **environ}
-    fast, slow = (untimed(call(app.wsgi_app, {**create_environ(PATH), **given})) for app in apps)
-    return fast, slow
-
-
-def untimed(reply: Reply) -> Reply:
-    """Leave out how long it took, which is there in any case."""
-    status, headers, body = reply
-    timing = dict(headers)["Server-Timing"]
-    assert re.fullmatch(r"app;dur=[0-9]+\.[0-9]{3}", timing)
-    return status, [(name, value) for name, value in headers if name != "Server-Timing"], body
-
+MISS = {**ROW, "plan": "unheard of"}
+TARGET = f"{PATH}?{urlencode(ROW)}"
 
 ROWS = st.fixed_dictionaries(
     {},
@@ -72,67 +43,86 @@ ROWS = st.fixed_dictionaries(
 
 
 @hypothesis.settings(suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture])
-@given(row=ROWS, tail=st.sampled_from(["", "&", "&city=Z", "&=", "&age", "&a=b=c"]))
-def test_any_query(served: tuple[ServeConfig, Holder], row: dict[str, object], tail: str) -> None:
-    fast, slow = both(served, urlencode(row) + tail)
-    assert fast == slow
+@given(row=ROWS, tail=st.sampled_from(["", "&", "&city=Z", "&=", "&age", "&a=b=c", "&%", "&%ff=1"]))
+def test_any_query_is_answered_or_at_fault(client: AppClient, row: dict[str, object], tail: str) -> None:
+    response = client.get(f"{PATH}?{urlencode(row)}{tail}")
+    assert response.status_code in {200, 400}
+    assert ("error" in response.json) is (response.status_code == 400)
+    assert re.fullmatch(r"app;dur=[0-9]+\.[0-9]{3}", response.headers["Server-Timing"])
+
+
+@pytest.mark.parametrize("place", ["", "/versions/1", "/labels/production"])
+def test_lookup_is_the_same_wherever_it_is_asked(client: AppClient, place: str) -> None:
+    wanted, found = (client.get(target) for target in (TARGET, TARGET.replace(":predict", f"{place}:predict")))
+    assert found.data == wanted.data
+    assert found.headers["ETag"] == wanted.headers["ETag"]
+
+
+class Handed:
+    """Stands before a front's threads and notes what they are given."""
+
+    def __init__(self, front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.to: list[str] = []
+        for name in ("_workers", "_describer"):
+            submit = getattr(front, name).submit
+            monkeypatch.setattr(getattr(front, name), "submit", self._noting(name, submit))
+
+    def _noting(self, name: str, submit: Any) -> Any:
+        def noted(*arguments: Any) -> Any:
+            self.to.append(name)
+            return submit(*arguments)
+
+        return noted
 
 
 @pytest.mark.parametrize(
-    "environ",
+    "quick, method, target, data, threads",
     [
-        {},
-        {"REQUEST_METHOD": "HEAD"},
-        {"REQUEST_METHOD": "PUT"},
-        {"PATH_INFO": f"/v1/models/{FINITE_NAME}/versions/1:predict"},
-        {"PATH_INFO": f"/v1/models/{FINITE_NAME}/labels/production:predict"},
-        {"PATH_INFO": f"/v1/models/{FINITE_NAME}/labels/canary:predict"},
-        {"PATH_INFO": f"{PATH}/"},
-        {"HTTP_IF_NONE_MATCH": "*"},
-        {"HTTP_IF_NONE_MATCH": '"other"'},
-        {"HTTP_IF_NONE_MATCH": ""},
-        {"HTTP_RANGE": "bytes=0-3"},
-        {"HTTP_ACCEPT": "text/html"},
-        {"HTTP_X_REQUEST_ID": "x" * 200},
+        (True, "GET", TARGET, "", []),
+        (True, "GET", f"{PATH}?{urlencode(MISS)}", "", []),
+        (True, "POST", PATH, json.dumps({"instances": [MISS]}), []),
+        (True, "POST", PATH, json.dumps({"instances": [MISS] * 80}), ["_workers"]),
+        (False, "GET", TARGET, "", []),
+        (False, "GET", f"{PATH}?city=Atlantis", "", []),
+        (False, "GET", f"{PATH}?{urlencode(MISS)}", "", ["_workers"]),
+        (False, "POST", PATH, json.dumps({"instances": [ROW]}), ["_workers"]),
+        (True, "GET", "/livez", "", ["_describer"]),
+        (True, "GET", "/nowhere", "", ["_describer"]),
     ],
 )
-def test_any_request(served: tuple[ServeConfig, Holder], environ: dict[str, str]) -> None:
-    fast, slow = both(served, urlencode(ROW), **environ)
-    assert fast == slow
-
-
-def test_predictions_do_not_reach_flask(served: tuple[ServeConfig, Holder]) -> None:
-    def other(*_: object) -> Any:
-        raise AssertionError
-
+def test_only_what_is_short_is_answered_at_once(
+    served: tuple[ServeConfig, Holder],
+    monkeypatch: pytest.MonkeyPatch,
+    quick: bool,
+    method: str,
+    target: str,
+    data: str,
+    threads: list[str],
+) -> None:
     config, holder = served
-    metrics = Metrics()
-    serving = Serving(holder=holder, config=config, metrics=metrics, admission=Admission(1), log=RequestLog("none"))
-    app = Front(other, serving, None)
-    status, _, body = call(app, {**create_environ(PATH), "QUERY_STRING": urlencode(ROW)})
-    assert (status, b'"source":"table"' in body) == ("200 OK", True)
-    assert sum(metrics.requests()[FINITE_NAME, "GET", "table", 200][:-1]) == 1
-    status, _, body = call(app, {**create_environ(PATH), "QUERY_STRING": urlencode({**ROW, "plan": "unheard of"})})
-    assert (status, b'"source":"model"' in body) == ("200 OK", True)
-    with pytest.raises(AssertionError):
-        call(app, create_environ("/livez"))
+    measured = [dataclasses.replace(each, quick=quick) for each in holder.current.values()]
+    with closing(AppClient(create_app(Holder(measured, holder.labels), config))) as client:
+        handed = Handed(client.front, monkeypatch)
+        client.ask(method, target, {}, data)
+        assert handed.to == threads
 
 
-@pytest.mark.parametrize("given", [None, "", "x" * 201])
-def test_request_without_an_identifier_gets_its_own(served: tuple[ServeConfig, Holder], given: str | None) -> None:
-    config, holder = served
-    app = create_app(holder, config).wsgi_app
-    environ = {**create_environ(PATH), "QUERY_STRING": urlencode(ROW)}
-    if given is not None:
-        environ["HTTP_X_REQUEST_ID"] = given
-    found = [dict(call(app, {**environ, "PATH_INFO": path})[1])["X-Request-Id"] for path in (PATH, PATH, "/livez")]
+@pytest.mark.parametrize("given_id", [None, "", "x" * 201])
+def test_request_without_an_identifier_gets_its_own(client: AppClient, given_id: str | None) -> None:
+    headers = {} if given_id is None else {"X-Request-Id": given_id}
+    found = [client.get(path, headers).headers["X-Request-Id"] for path in (TARGET, TARGET, "/livez")]
     assert len(set(found)) == 3
     assert all(re.fullmatch("[0-9a-f]{22}", identifier) for identifier in found)
 
 
+def test_identifier_comes_back(client: AppClient) -> None:
+    for path in (TARGET, "/livez", "/nowhere"):
+        assert client.get(path, {"X-Request-Id": "x" * 200}).headers["X-Request-Id"] == "x" * 200
+
+
 @pytest.mark.parametrize("path", [PATH, "/metrics", "/nowhere", "/livez", "/readyz"])
 @pytest.mark.parametrize(
-    "given, passes",
+    "authorization, passes",
     [
         (None, False),
         ("", False),
@@ -146,17 +136,21 @@ def test_request_without_an_identifier_gets_its_own(served: tuple[ServeConfig, H
         ("Bearer second-second-second", True),
     ],
 )
-def test_token(served: tuple[ServeConfig, Holder], tmp_path: Path, path: str, given: str | None, passes: bool) -> None:
+def test_token(
+    served: tuple[ServeConfig, Holder], tmp_path: Path, path: str, authorization: str | None, passes: bool
+) -> None:
     config, holder = served
-    app = create_app(holder, config, tokens=Tokens(token_file(tmp_path))).wsgi_app
-    environ = {**create_environ(path), "QUERY_STRING": urlencode(ROW)}
-    if given is not None:
-        environ["HTTP_AUTHORIZATION"] = given
-    status, headers, body = call(app, environ)
-    assert status.startswith("401") is not (passes or path in {"/livez", "/readyz"})
-    if status.startswith("401"):
-        assert (dict(headers)["WWW-Authenticate"], dict(headers)["Cache-Control"]) == ("Bearer", "no-store")
-        assert "Authorization must be" in json.loads(body)["error"]
+    headers = {} if authorization is None else {"Authorization": authorization}
+    with closing(AppClient(create_app(holder, config, tokens=Tokens(token_file(tmp_path))))) as client:
+        response = client.get(f"{path}?{urlencode(ROW)}", headers)
+        body = Request("POST", path.encode(), {name.lower().encode(): v.encode() for name, v in headers.items()})
+        refusal = client.front.refuse(body)
+    refused = not passes and path not in {"/livez", "/readyz"}
+    assert (response.status_code == 401) is refused
+    assert (refusal is not None) is refused  # before the body comes
+    if refused:
+        assert (response.headers["WWW-Authenticate"], response.headers["Cache-Control"]) == ("Bearer", "no-store")
+        assert "Authorization must be" in response.json["error"]
 
 
 def token_file(folder: Path) -> str:
@@ -170,12 +164,11 @@ def test_log_of_requests(
     served: tuple[ServeConfig, Holder], caplog: pytest.LogCaptureFixture, choice: str, codes: list[int]
 ) -> None:
     config = dataclasses.replace(served[0], log_requests=choice)
-    app = create_app(served[1], config).wsgi_app
     trace = "0af7651916cd43dd8448eb211c80319c"
-    extra = {"HTTP_X_REQUEST_ID": "r1", "HTTP_TRACEPARENT": f"00-{trace}-b7ad6b7169203331-01"}
-    with caplog.at_level(logging.INFO, "online.requests"):
+    headers = {"X-Request-Id": "r1", "traceparent": f"00-{trace}-b7ad6b7169203331-01"}
+    with closing(AppClient(create_app(served[1], config))) as client, caplog.at_level(logging.INFO, "online.requests"):
         for query in (urlencode(ROW), "city=Atlantis"):
-            call(app, {**create_environ(PATH), "QUERY_STRING": query, **extra})
+            client.get(f"{PATH}?{query}", headers)
     found = [vars(record)["fields"] for record in caplog.records]
     assert [fields["code"] for fields in found] == codes
     for fields in found:
@@ -184,9 +177,9 @@ def test_log_of_requests(
 
 
 def test_path_is_one_line_of_the_log(served: tuple[ServeConfig, Holder], caplog: pytest.LogCaptureFixture) -> None:
-    app = create_app(served[1], dataclasses.replace(served[0], log_requests="all")).wsgi_app
-    with caplog.at_level(logging.INFO, "online.requests"):
-        call(app, create_environ("/v1/a%0aERROR forged%1b[31m" + "x" * 5000, method="A" * 5000))
+    front = create_app(served[1], dataclasses.replace(served[0], log_requests="all"))
+    with closing(AppClient(front)) as client, caplog.at_level(logging.INFO, "online.requests"):
+        client.ask("A" * 5000, "/v1/a%0aERROR forged%1b[31m" + "x" * 5000)
     (message,) = caplog.messages
     assert message.startswith("A" * 20 + r" /v1/a\nERROR forged\x1b[31mxxx")
     assert len(message) < 1200

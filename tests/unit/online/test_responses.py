@@ -49,8 +49,9 @@ def test_bodies_in_rows_and_in_columns(renderer: Renderer) -> None:
     [([1, 1], "table"), ([2, 2], "model"), ([1, 2], "table=1, model=1")],
 )
 def test_batch_headers_count_sources(renderer: Renderer, sources: list[int], header: str) -> None:
-    headers = dict(renderer.batch_headers(counted(Answers(ROWS, np.array(sources, np.uint8)).rows_by_source()), b"{}"))
-    assert (headers["Foretable-Source"], headers["Foretable-Release"]) == (header, "1")
+    counts = counted(Answers(ROWS, np.array(sources, np.uint8)).rows_by_source())
+    lines = renderer.batch_headers(counts, b"{}").split(b"\r\n")
+    assert {b"Content-Length: 2", f"Foretable-Source: {header}".encode(), b"Foretable-Release: 1"} <= set(lines)
 
 
 def test_tag_tells_table_from_model(renderer: Renderer) -> None:
