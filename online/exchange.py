@@ -42,9 +42,10 @@ class Exchange:
         source: of its answers; "" until there are some.
         compute_s: what the predictor took; None where it was not asked.
         rows: of its body, by source.
+        timeout_s: how long after ``started`` the answer is of use, where the body says so; None for ever.
     """
 
-    __slots__ = ("compute_s", "model", "request", "request_id", "rows", "source", "started")
+    __slots__ = ("compute_s", "model", "request", "request_id", "rows", "source", "started", "timeout_s")
 
     def __init__(self, request: Request) -> None:
         """Start the clock."""
@@ -54,6 +55,7 @@ class Exchange:
         self.model = self.source = ""
         self.compute_s: float | None = None
         self.rows: dict[Source, int] = {}
+        self.timeout_s: float | None = None
 
     @property
     def method(self) -> str:
@@ -69,19 +71,21 @@ class Exchange:
 
     @property
     def deadline(self) -> float | None:
-        """Until when the answer is of use: ``time.time`` seconds, or None for ever.
+        """Until when the answer is of use, by the header or the body: ``time.time`` seconds, or None for ever.
 
         The header carries Unix time in milliseconds: an instant holds over every hop, in which a span would begin anew.
 
         Raises:
             InvalidInput: the header is no such number.
         """
+        by_body = None if self.timeout_s is None else time() - (perf_counter() - self.started) + self.timeout_s
         text = self.request.header(b"foretable-deadline")
         if text is None:
-            return None
+            return by_body
         if not (text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS):
             message = (
                 f"Foretable-Deadline must be Unix time in milliseconds, now {time() * 1000:.0f}; got {text[:40]!r}"
             )
             raise InvalidInput(message, cause="bad_deadline")
-        return int(text) / 1000
+        by_header = int(text) / 1000
+        return by_header if by_body is None else min(by_header, by_body)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+import time
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from online.http.application import Send
 from online.http.reply import Reply, header
 from online.http.request import Request
 from online.serving import Serving
+from online.threads import Threads
 from online.token import Tokens
 from online.views import wsgi
 
@@ -33,8 +33,8 @@ class Front:
     """The ``Application`` of the HTTP server. All its methods are for the event loop's thread.
 
     A lookup, a fault and a short request to a quick model are answered on that thread: they take no longer than to hand
-    them on would. All else takes one of ``--max-concurrent`` places, each with a thread, or is told to come back. What
-    describes the server is Flask's, in a thread beside those.
+    them on would. All else takes one of ``--max-concurrent`` places and waits for a thread, or is told to come back.
+    What describes the server is Flask's, in a thread of its own.
 
     Attributes:
         serving: what it answers with.
@@ -43,8 +43,9 @@ class Front:
     def __init__(self, serving: Serving, views: WSGIApplication, tokens: Tokens | None) -> None:
         """Answer by ``serving``, and by ``views`` what is no request for predictions."""
         self.serving, self._views, self._tokens = serving, views, tokens
-        self._workers = ThreadPoolExecutor(serving.admission.places, "worker")
-        self._describer = ThreadPoolExecutor(1, "describer")
+        # More would only wait for interpreters, and take them out of turn.
+        self._workers = Threads(serving.config.threads, "worker")
+        self._describer = Threads(1, "describer")
 
     def refuse(self, request: Request) -> Reply | None:
         """Refuse a body that nobody may send, before it comes."""
@@ -59,26 +60,11 @@ class Front:
             send(self._unauthorised(exchange))
             return
         try:
-            route = route_of(request.path)
-            if route is None:
-                self._hand_over(self._describer, partial(wsgi.call, self._views, exchange), exchange, send)
-                return
-            begun = route.begin(self.serving, exchange)
-            if isinstance(begun, Reply):
-                reply = begun
-            else:
-                served, outcome = begun
-                if isinstance(outcome, Reply):
-                    reply = outcome
-                elif served.quick and len(request.body) <= _SHORT_BODY_BYTES:
-                    reply = outcome()
-                else:
-                    self.serving.admission.take()
-                    self._hand_over(self._workers, outcome, exchange, send, self.serving.admission.give_back)
-                    return
+            reply = self._reply(exchange, send)
         except Exception as error:
             reply = failure(error, exchange)
-        send(self.serving.finish(exchange, reply))
+        if reply is not None:
+            send(self.serving.finish(exchange, reply))
 
     def fault(self, request: Request, code: int, text: str) -> Reply:
         """Return the reply to what cannot be answered."""
@@ -86,32 +72,48 @@ class Front:
 
     def close(self) -> None:
         """End the threads, once nothing is under way any more."""
-        self._workers.shutdown(wait=False, cancel_futures=True)
-        self._describer.shutdown(wait=False, cancel_futures=True)
+        self._workers.close()
+        self._describer.close()
 
-    def _hand_over(
-        self,
-        threads: ThreadPoolExecutor,
-        work: Work,
-        exchange: Exchange,
-        send: Send,
-        done: Callable[[], None] = lambda: None,
-    ) -> None:
-        """Let a thread work; come back to this one to send what came of it."""
-        loop = asyncio.get_running_loop()
+    def _reply(self, exchange: Exchange, send: Send) -> Reply | None:
+        """Return the reply, or None where a thread makes it."""
+        request = exchange.request
+        route = route_of(request.path)
+        if route is None:
+            self._describe(exchange, send)
+            return None
+        outcome = route.begin(self.serving, exchange)
+        if isinstance(outcome, Reply):
+            return outcome
+        if outcome.quick and len(request.body) <= _SHORT_BODY_BYTES:
+            return outcome.call()
+        self._hand_over(outcome, exchange, send)
+        return None
+
+    def _describe(self, exchange: Exchange, send: Send) -> None:
+        call = partial(wsgi.call, self._views, exchange)
+        self._describer.run(call, exchange, lambda reply: send(self.serving.finish(exchange, reply)))
+
+    def _hand_over(self, work: Work, exchange: Exchange, send: Send) -> None:
+        """Let a worker's thread answer; where none is free before the deadline, the model need not be waited for."""
+        deadline = exchange.deadline
+        admission, overdue = self.serving.admission, None
+        admission.take()
 
         def end(reply: Reply) -> None:
-            done()
+            if overdue is not None:
+                overdue.cancel()
+            admission.give_back()
             send(self.serving.finish(exchange, reply))
 
-        def run() -> None:
-            try:
-                reply = work()
-            except Exception as error:
-                reply = failure(error, exchange)
-            loop.call_soon_threadsafe(end, reply)
+        begun = self._workers.run(work.call, exchange, end)
 
-        threads.submit(run)
+        def hurry() -> None:
+            if begun.cancel():
+                self._describer.run(work.call, exchange, end)
+
+        if deadline is not None:
+            overdue = asyncio.get_running_loop().call_later(max(deadline - time.time(), 0), hurry)
 
     def _may_pass(self, request: Request) -> bool:
         tokens = self._tokens

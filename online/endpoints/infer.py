@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from time import time
 
 import numpy as np
 
@@ -31,7 +30,7 @@ def post(serving: Serving, served: Served, exchange: Exchange) -> Work:
     if exchange.content_type not in _TYPES:
         message = f"Content-Type must be one of {', '.join(sorted(_TYPES - {''}))}; got {exchange.content_type[:80]!r}"
         raise UnsupportedBody(message, cause="bad_body")
-    return partial(_infer, serving, served, exchange)
+    return Work(partial(_infer, serving, served, exchange), served.quick)
 
 
 def _infer(serving: Serving, served: Served, exchange: Exchange) -> Reply:
@@ -43,16 +42,13 @@ def _infer(serving: Serving, served: Served, exchange: Exchange) -> Reply:
         predictor.schema,
         max_rows=serving.config.max_rows,
     )
+    exchange.timeout_s = asked.timeout_s
     answers = answering.answer_rows(predictor, exchange, asked.rows, lambda until: _answers(predictor, asked, until))
     answering.refuse_faults(answers)
     return _reply(served, asked, answers)
 
 
 def _answers(predictor: Predictor, asked: InferRequest, deadline: float | None) -> Answers:
-    """Answer until the deadline of the header or of the request's own timeout, whichever is earlier."""
-    if asked.timeout_s is not None:
-        own = time() + asked.timeout_s
-        deadline = own if deadline is None else min(deadline, own)
     if asked.rows > 1:
         return predictor.predict(asked.table(), deadline=deadline)
     row = asked.row()

@@ -33,9 +33,9 @@ def post(serving: Serving, served: Served, exchange: Exchange) -> Work:
     """Return the work of answering the body's rows."""
     kind = exchange.content_type
     if kind == ARROW_STREAM:
-        return partial(_arrow, serving, served, exchange)
+        return Work(partial(_arrow, serving, served, exchange), served.quick)
     if kind in _JSON_TYPES or kind.endswith("+json"):
-        return partial(_json, serving, served, exchange)
+        return Work(partial(_json, serving, served, exchange), served.quick)
     message = f"Content-Type must be application/json or {ARROW_STREAM}; got {kind[:80]!r}"
     raise UnsupportedBody(message, cause="bad_body")
 

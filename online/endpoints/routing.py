@@ -45,8 +45,8 @@ class Route:
     label: str | None
     endpoints: dict[str, Endpoint]
 
-    def begin(self, serving: Serving, exchange: Exchange) -> tuple[Served, Reply | Work] | Reply:
-        """Begin to answer a request; return the reply, or what is served and what comes of it.
+    def begin(self, serving: Serving, exchange: Exchange) -> Reply | Work:
+        """Begin to answer a request; return the reply, or the work that is left.
 
         Raises:
             NotFound: the model, version or label is not served here.
@@ -58,7 +58,7 @@ class Route:
             return self._refused(method)
         served = serving.holder.get(self.model, version=self.version, label=self.label)
         exchange.model = served.model
-        return served, endpoint(serving, served, exchange)
+        return endpoint(serving, served, exchange)
 
     def _refused(self, method: str) -> Reply:
         methods = ", ".join(sorted([*self.endpoints, "OPTIONS"]))

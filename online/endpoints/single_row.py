@@ -28,7 +28,7 @@ def get(_serving: Serving, served: Served, exchange: Exchange) -> Reply | Work:
         exchange.source = source.text
         return Reply(304, served.renderer.not_modified_headers(source))
     if inputs is not None:
-        return partial(_infer, served, exchange, inputs)
+        return Work(partial(_infer, served, exchange, inputs), served.quick)
     assert answer is not None
     exchange.source = source.text
     return _reply(served, answer)

@@ -364,30 +364,72 @@ def test_default_stands_in_for_a_late_answer(
     assert body.headers["Foretable-Source"] == "default"
 
 
+class Stage:
+    """An application whose model waits until it may go on, and is not quick."""
+
+    def __init__(self, served: tuple[ServeConfig, Holder], monkeypatch: pytest.MonkeyPatch, **settings: Any) -> None:
+        config, holder = served
+        self.asked, self.go_on, infer = threading.Event(), threading.Event(), Predictor.infer_raw
+
+        def wait(*arguments: Any, **options: Any) -> Any:
+            self.asked.set()
+            assert self.go_on.wait(60)
+            return infer(*arguments, **options)
+
+        monkeypatch.setattr(Predictor, "infer_raw", wait)
+        slow = [dataclasses.replace(each, quick=False) for each in holder.current.values()]
+        front = create_app(Holder(slow, holder.labels), dataclasses.replace(config, **settings))
+        self.client = AppClient(front)
+
+    def close(self) -> None:
+        self.go_on.set()
+        self.client.close()
+
+
 def test_full_server_refuses_all_but_lookups(
     served: tuple[ServeConfig, Holder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config, holder = served
-    go_on, infer = threading.Event(), Predictor.infer_raw
-
-    def wait(*arguments: Any, **options: Any) -> Any:
-        assert go_on.wait(60)
-        return infer(*arguments, **options)
-
-    monkeypatch.setattr(Predictor, "infer_raw", wait)
-    slow = {place: dataclasses.replace(each, quick=False) for place, each in holder.current.items()}
-    front = create_app(Holder(list(slow.values()), holder.labels), dataclasses.replace(config, max_concurrent=1))
-    with closing(AppClient(front)) as client:
+    with closing(Stage(served, monkeypatch, max_concurrent=1)) as stage:
+        client = stage.client
         first = client.begin("POST", PREDICT, {}, json.dumps({"instances": [MISS]}))
         shed, missed, lookup = post(client, {"instances": [ROW]}), get(client, MISS), get(client, ROW)
         under_way = metric(client, "foretable_requests_under_way")
-        go_on.set()
+        stage.go_on.set()
         assert client.end(first).status_code == 200
         assert (shed.status_code, missed.status_code, lookup.status_code, under_way) == (503, 503, 200, 1)
         assert shed.headers["Retry-After"] == "1"
         assert_error(shed, "1 requests are under way already")
         assert metric(client, "foretable_sheds_total") == 2
         assert metric(client, "foretable_requests_under_way") == 0
+
+
+@pytest.mark.parametrize("default, code", [(None, 504), ([[0.5, 0.25, 0.75]], 200)])
+def test_deadline_passes_while_others_have_the_threads(
+    served: tuple[ServeConfig, Holder], monkeypatch: pytest.MonkeyPatch, default: Any, code: int
+) -> None:
+    predictor = served[1].get(FINITE_NAME).predictor
+    monkeypatch.setattr(predictor, "default", None if default is None else np.array(default, np.float32))
+    with closing(Stage(served, monkeypatch, threads=1)) as stage:
+        client = stage.client
+        first = client.begin("GET", f"{PREDICT}?{urlencode(MISS)}")
+        assert stage.asked.wait(60)
+        stage_infer = Predictor.infer_raw
+
+        def late(*arguments: Any, **options: Any) -> Any:
+            assert options["deadline"] <= time.time()
+            message = "too late"
+            raise DeadlineExceeded(message)
+
+        monkeypatch.setattr(Predictor, "infer_raw", late)
+        waiting = client.begin("GET", f"{PREDICT}?{urlencode(MISS)}", header(0.05))
+        found = client.end(waiting)
+        monkeypatch.setattr(Predictor, "infer_raw", stage_infer)
+        assert not first.done()
+        assert found.status_code == code
+        if code == 200:
+            assert found.json["source"] == "default"
+        stage.go_on.set()
+        assert client.end(first).status_code == 200
 
 
 def test_compute_is_counted_apart_from_the_request(client: AppClient) -> None:

@@ -64,13 +64,13 @@ class Handed:
     def __init__(self, front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
         self.to: list[str] = []
         for name in ("_workers", "_describer"):
-            submit = getattr(front, name).submit
-            monkeypatch.setattr(getattr(front, name), "submit", self._noting(name, submit))
+            run = getattr(front, name).run
+            monkeypatch.setattr(getattr(front, name), "run", self._noting(name, run))
 
-    def _noting(self, name: str, submit: Any) -> Any:
+    def _noting(self, name: str, run: Any) -> Any:
         def noted(*arguments: Any) -> Any:
             self.to.append(name)
-            return submit(*arguments)
+            return run(*arguments)
 
         return noted
 
