@@ -53,7 +53,7 @@ class Predictor:
         self.release, self.bundle, self.table, self.numeric_class = release, bundle, table, numeric_class
         self.space, self.schema = bundle.space, bundle.schema
         self.codec: Codec = codec_from_json(release.codec)
-        self._runtime = runtime
+        self._runtime, self._crew = runtime, runtime.crew
         declared = self.schema.default
         # After the codec, as every answer.
         self.default = (
@@ -154,7 +154,7 @@ class Predictor:
 
     def predict(self, table: pa.Table | pa.RecordBatch, *, deadline: float | None = None) -> Answers:
         """Answer Arrow columns of raw values. Never raises for a bad row: it is a fault of the result."""
-        return self.answer(self.space.encode(table), deadline=deadline)
+        return self.answer(self.space.encode(table, self._crew), deadline=deadline)
 
     def predict_rows(self, rows: Sequence[Mapping[str, object]], *, deadline: float | None = None) -> Answers:
         """Answer rows of raw values, as JSON gives them. Never raises for a bad row."""

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
 from operator import itemgetter
 from typing import Any, TypeAlias
 
@@ -13,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from engine.crew import Crew, crew_of_cores
 from engine.encoded import Encoded
 from engine.encoder import BucketedEncoder, CategoricalEncoder, Encoder, Errors, encode_each, encoder_of
 from engine.errors import BadSettings, InvalidInput
@@ -21,7 +19,9 @@ from engine.inputs import Inputs
 from engine.manifest import canonical_json, sha256
 from engine.numbering import Numbering
 
-# A column of so many rows takes about a millisecond; starting threads takes a tenth of one.
+# A column of so many rows takes 30 us and more, which is what it costs to ask for help.
+_SHARED_ROWS = 1 << 12
+# Of so many a column takes about a millisecond: all cores, whatever else they have to do.
 _THREADED_ROWS = 1 << 16
 Column: TypeAlias = "pa.Array | pa.ChunkedArray | list[object]"
 
@@ -84,13 +84,14 @@ class FeatureSpace:
             tuple(np.asarray(encode[feature.name], np.float32)[np.newaxis] for feature in self.tensor_features),
         )
 
-    def encode(self, table: pa.Table | pa.RecordBatch) -> Encoded:
-        """Encode Arrow columns of raw values. Columns that are no feature are not read.
+    def encode(self, table: pa.Table | pa.RecordBatch, crew: Crew | None = None) -> Encoded:
+        """Encode Arrow columns of raw values, with a crew's help. Columns that are no feature are not read.
 
         Never raises for a bad row: it is a fault of the result.
         """
+        given = set(table.schema.names)
         return self._encode_columns(
-            {name: table.column(name) for name in self.names if name in table.schema.names}, table.num_rows
+            {name: table.column(name) for name in self.names if name in given}, table.num_rows, crew
         )
 
     def encode_rows(self, rows: Sequence[Mapping[str, object]]) -> Encoded:
@@ -189,7 +190,7 @@ class FeatureSpace:
                 message = f"feature {str(name)[:80]!r} must be one of {', '.join(self.names)}. Remove it"
                 raise InvalidInput(message, cause="extra_feature", feature=str(name)[:80])
 
-    def _encode_columns(self, columns: Mapping[str, Column], rows: int) -> Encoded:
+    def _encode_columns(self, columns: Mapping[str, Column], rows: int, crew: Crew | None = None) -> Encoded:
         faults: Errors = {}
         parts: dict[str, npt.NDArray[Any]] = {}
         missing = next((name for name in self.names if name not in columns), None)
@@ -198,8 +199,11 @@ class FeatureSpace:
             error = InvalidInput(message, cause="missing_feature", feature=missing)
             faults = dict.fromkeys(range(rows), error)
         given = [(encoder, columns.get(name), rows) for name, encoder in self._encoders.items()]
-        with _column_threads(rows) as pool:
-            encoded = list(pool.map(_encode_column, given) if pool else map(_encode_column, given))
+        if rows >= _THREADED_ROWS:
+            crew = crew_of_cores()
+        elif rows < _SHARED_ROWS:
+            crew = None
+        encoded = crew.map(_encode_column, given) if crew else list(map(_encode_column, given))
         for name, (codes, errors) in zip(self.names, encoded, strict=True):
             parts[name] = codes
             for row, error in errors.items():
@@ -237,12 +241,6 @@ def _encode_column(given: tuple[Encoder, Column | None, int]) -> tuple[npt.NDArr
     if isinstance(column, list):
         return encode_each(encoder, column)
     return encoder.many(_contiguous(column))
-
-
-def _column_threads(rows: int) -> AbstractContextManager[ThreadPoolExecutor | None]:
-    """Return threads to encode columns of so many rows in, or None: Arrow and numpy let go of the GIL."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return ThreadPoolExecutor(cores) if rows >= _THREADED_ROWS and cores > 1 else nullcontext()
 
 
 def _contiguous(column: pa.Array | pa.ChunkedArray) -> pa.Array:

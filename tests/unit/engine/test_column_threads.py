@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
+import pytest
 
+from engine.crew import Crew
 from tests.support.synthetic import CITIES, synthetic_space
 
 
-def test_many_rows_encode_as_few_do() -> None:
-    rows = (1 << 16) + 5
+@pytest.mark.parametrize("rows, crew", [((1 << 16) + 5, None), (5000, Crew(2))])
+def test_many_rows_encode_as_few_do(rows: int, crew: Crew | None) -> None:
     random = np.random.default_rng(3)
     table = pa.table(
         {
@@ -19,7 +21,7 @@ def test_many_rows_encode_as_few_do() -> None:
             "size": pa.array(random.integers(1, 4, rows), mask=random.random(rows) < 0.001),
         }
     )
-    whole = synthetic_space().encode(table)
+    whole = synthetic_space().encode(table, crew)
     step = 1000
     parts = [synthetic_space().encode(table.slice(start, step)) for start in range(0, rows, step)]
     assert np.array_equal(whole.inputs.index, np.concatenate([part.inputs.index for part in parts], axis=1))

@@ -85,7 +85,6 @@ def test_ten_releases_opened_used_and_dropped_leave_nothing(tmp_path: Path) -> N
 def _interpreter(predictor: Predictor) -> object:
     """LiteRT's own interpreter of one row, which holds the model's buffers."""
     pool = predictor._runtime._pools[1]
-    interpreter = pool.get()
+    interpreter = pool.take()
     pool.put(interpreter)
-    assert interpreter is not None
     return interpreter._lite

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -13,11 +14,13 @@ import pytest
 
 from engine.errors import BadArtifact, DeadlineExceeded
 from engine.inputs import Inputs
-from engine.runtime import Runtime
+from engine.interpreter import Interpreter
+from engine.runtime import SHAPES, Runtime
 from engine.space import FeatureSpace
 from tests.support.synthetic import numbers_model, numbers_rows, numbers_space, synthetic_model, synthetic_space
+from tests.support.waiting import wait_until
 
-SIZES = [*range(1, 41), 1023, 1024, 1025, 3000]
+SIZES = [*range(1, 41), 64, 65, 384, 385, 1023, 1024, 1025, 1408, 1409, 3000]
 WIDTH = 3
 
 
@@ -90,6 +93,68 @@ def test_no_rows(loaded: Loaded) -> None:
     assert Runtime(loaded.model, loaded.space, WIDTH).infer(loaded.inputs.take(slice(0, 0))).shape == (0, WIDTH)
 
 
+class Watched:
+    """Two interpreters a shape on two cores; ``seen`` is told before each batch of the largest shape."""
+
+    def __init__(self, loaded: Loaded, patch: pytest.MonkeyPatch, seen: Callable[[Interpreter], object]) -> None:
+        run = Interpreter.run
+
+        def watched(
+            interpreter: Interpreter, inputs: Inputs, start: int, stop: int, values: npt.NDArray[np.float32]
+        ) -> None:
+            seen(interpreter)
+            run(interpreter, inputs, start, stop, values)
+
+        patch.setattr("engine.runtime.cores", lambda: 2)
+        self.runtime = Runtime(loaded.model, loaded.space, WIDTH, threads=2)
+        self.pool = self.runtime._pools[SHAPES[-1]]
+        patch.setattr(Interpreter, "run", watched)
+
+
+def test_an_idle_interpreter_helps_a_caller_of_several_batches(loaded: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
+    used, both = set[Interpreter](), threading.Barrier(2, timeout=60)
+
+    def seen(interpreter: Interpreter) -> None:
+        if interpreter not in used:
+            used.add(interpreter)
+            both.wait()  # for the other's first batch
+
+    runtime = Watched(loaded, monkeypatch, seen).runtime
+    assert runtime.infer(loaded.inputs).tobytes() == loaded.alone.tobytes()
+    assert len(used) == 2
+
+
+def test_a_caller_does_without_the_interpreters_that_others_have(
+    loaded: Loaded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used = set[Interpreter]()
+    watched = Watched(loaded, monkeypatch, used.add)
+    taken = watched.pool.take()
+    assert watched.runtime.infer(loaded.inputs).tobytes() == loaded.alone.tobytes()
+    assert len(used) == 1
+    assert taken not in used
+
+
+def test_a_helping_interpreter_goes_to_who_waits_for_one(loaded: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
+    helped, got = threading.Event(), threading.Event()
+
+    def wait_for_one() -> None:
+        watched.pool.put(watched.pool.take(time.time() + 60))
+        got.set()
+
+    def seen(interpreter: Interpreter) -> None:
+        if threading.current_thread() is threading.main_thread():
+            assert helped.wait(60)  # with its first batch: it would take them all otherwise
+            assert got.wait(60)
+        elif not helped.is_set():
+            threading.Thread(target=wait_for_one).start()
+            wait_until(lambda: watched.pool.awaited == 1, what="somebody waits")
+            helped.set()
+
+    watched = Watched(loaded, monkeypatch, seen)
+    assert watched.runtime.infer(loaded.inputs).tobytes() == loaded.alone.tobytes()
+
+
 @pytest.mark.parametrize("threads", [1, 3])
 def test_8_threads_give_the_same_bits(loaded: Loaded, threads: int) -> None:
     runtime = Runtime(loaded.model, loaded.space, WIDTH, threads=threads)
@@ -148,11 +213,21 @@ def test_deadline_ends_the_wait_for_an_interpreter() -> None:
     loaded = Loaded("synthetic")
     runtime = Runtime(loaded.model, loaded.space, WIDTH)
     row = loaded.inputs.take(slice(0, 1))
-    taken = runtime._pools[1].get()
+    taken = runtime._pools[1].take()
     with pytest.raises(DeadlineExceeded):
         runtime.infer(row, deadline=time.time() + 0.01)
     runtime._pools[1].put(taken)
     assert runtime.infer(row, deadline=time.time() + 60).tobytes() == loaded.alone[:1].tobytes()
+
+
+def test_deadline_ends_a_call_between_batches_of_all_interpreters(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = Loaded("synthetic")
+    watched = Watched(loaded, monkeypatch, lambda _: wait_until(lambda: time.time() > deadline, what="it is late"))
+    deadline = time.time() + 0.05
+    with pytest.raises(DeadlineExceeded):
+        watched.runtime.infer(loaded.inputs, deadline=deadline)
+    assert watched.pool.take_idle() is not watched.pool.take_idle() is not None
+    assert watched.pool.take_idle() is None
 
 
 def test_deadline_in_the_past_starts_nothing_and_loses_no_interpreter() -> None:
