@@ -67,7 +67,7 @@ class CategoricalEncoder:
             return codes, {}
         value_set, positions = self._value_set(column.type)
         found = pc.index_in(column, value_set=value_set)
-        codes = found.fill_null(0).to_numpy()
+        codes = (found.fill_null(0) if found.null_count else found).to_numpy()
         if positions is not None:
             codes = positions[codes]
         if not found.null_count:
