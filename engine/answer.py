@@ -53,5 +53,5 @@ class Answers:
 
     def rows_by_source(self) -> dict[Source, int]:
         """Return how many rows each source answered; a source that answered none is left out."""
-        counts = np.bincount(self.source, minlength=len(Source)).tolist()
-        return {source: counts[source] for source in Source if counts[source] and source is not Source.NONE}
+        counts = {source: int(np.count_nonzero(self.source == source.value)) for source in Source}
+        return {source: count for source, count in counts.items() if count and source is not Source.NONE}

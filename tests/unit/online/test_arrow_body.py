@@ -53,6 +53,26 @@ def test_what_is_no_stream(data: bytes, message: str) -> None:
         parse_arrow(data, max_rows=100)
 
 
+@pytest.mark.parametrize("large", [False, True])
+@pytest.mark.parametrize(
+    "offsets, data, message",
+    [
+        ([0, 2, 50], b"abcde", "larger than values array"),
+        ([0, 3, 1], b"abcde", "non-monotonic offset"),
+        ([0, -1, 5], b"abcde", "non-monotonic offset"),
+        ([0, 1, 2], "é".encode(), "Invalid UTF8 sequence"),
+        ([0, 2, 3], b"ab\xff", "Invalid UTF8 sequence"),
+    ],
+)
+def test_texts_that_are_none_are_refused(offsets: list[int], data: bytes, message: str, large: bool) -> None:
+    kind, width = (pa.large_string(), np.int64) if large else (pa.string(), np.int32)
+    whole = np.array([0, 2, len(data)], width).tobytes()
+    texts = pa.Array.from_buffers(kind, 2, [None, pa.py_buffer(whole), pa.py_buffer(data)])
+    body = stream(pa.table({"a": texts})).replace(whole, np.array(offsets, width).tobytes())
+    with pytest.raises(InvalidInput, match=message):
+        parse_arrow(body, max_rows=100)
+
+
 def test_too_many_rows() -> None:
     with pytest.raises(TooManyRows, match="must have 2 rows or fewer"):
         parse_arrow(WHOLE, max_rows=2)
