@@ -49,8 +49,10 @@ def distinct_rows(inputs: Inputs) -> Distinct | None:
     if _sampled_pairs(inputs) < _PAIRS:
         return None
     first = _first_equal(inputs)
-    kept = first == np.arange(rows)
-    return Distinct(inputs.take(np.flatnonzero(kept)), (np.cumsum(kept) - 1)[first])
+    kept = np.flatnonzero(first == np.arange(rows))
+    places = np.empty(rows, np.int64)
+    places[kept] = np.arange(len(kept))
+    return Distinct(inputs.take(kept), places[first])
 
 
 def _sampled_pairs(inputs: Inputs) -> int:
@@ -73,15 +75,17 @@ def _first_equal(inputs: Inputs) -> npt.NDArray[np.int64]:
     bits = len(inputs).bit_length() + _SLOT_BITS
     slots = (hashes >> np.uint64(64 - bits)).astype(np.int64)
     owners = np.empty(1 << bits, np.int64)
-    first = np.arange(len(inputs))
-    pending = first[::-1]
-    while len(pending):  # a round settles all rows that are like the owner of their slot; few are left
-        owners[slots[pending]] = pending  # of several, the last assigned stays: the first row
+    numbers = np.arange(len(inputs))
+    owners[slots[::-1]] = numbers[::-1]  # of several, the last assigned stays: the first row
+    first = owners[slots]
+    pending = np.flatnonzero(hashes[first] != hashes)[::-1]
+    while len(pending):  # a round settles all rows that are like the owner of their slot, as the first did most
+        owners[slots[pending]] = pending
         found = owners[slots[pending]]
         same = hashes[found] == hashes[pending]
         first[pending[same]] = found[same]
         pending = pending[~same]
-    repeated = np.flatnonzero(first != np.arange(len(inputs)))
+    repeated = np.flatnonzero(first != numbers)
     strangers = repeated[~_equal(inputs, repeated, first[repeated])]
     first[strangers] = strangers
     return first
