@@ -38,6 +38,9 @@ class CategoricalEncoder:
 
     def one(self, value: object) -> int:
         """Return the index of a raw value; raise ``InvalidInput`` where it has none."""
+        position = self._positions.get(value) if type(value) is str else None  # as it stands, as most are
+        if position is not None:
+            return position
         text = _named(category_text, value, self.feature)
         position = self._positions.get(text)
         if position is not None:
@@ -55,6 +58,16 @@ class CategoricalEncoder:
         exact: dict[object, int] = dict(self._positions.items())
         exact.update({int(text): position for text, position in self._positions.items() if _is_integer(text)})
         return exact
+
+    def texts(self, values: list[Any]) -> npt.NDArray[np.int32] | None:
+        """Return int32 indices of raw values that are all categories as they stand, as texts; None where some are not.
+
+        For Python's objects this takes half the time of an Arrow column, which would be made of them first.
+        """
+        try:
+            return np.fromiter(map(self._positions.__getitem__, values), np.int32, len(values))
+        except (KeyError, TypeError):  # the latter: lists cannot be looked up
+            return None
 
     def many(self, column: pa.Array) -> tuple[npt.NDArray[np.int32], Errors]:
         """Return int32 indices of shape (n,), 0 where a row has an error, and the errors by row."""

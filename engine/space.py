@@ -76,12 +76,13 @@ class FeatureSpace:
         Raises:
             InvalidInput: a feature is missing, not of this space, or its value cannot be encoded.
         """
-        self._check_names(row)
-        encode = {name: encoder.one(row[name]) for name, encoder in self._encoders.items()}
+        if row.keys() != self._encoders.keys():
+            self._check_names(row)
+        encoded = {name: encoder.one(row[name]) for name, encoder in self._encoders.items()}
         return Inputs(
-            np.array([[encode[feature.name]] for feature in self.index_features], np.int32).reshape(-1, 1),
-            np.array([[encode[feature.name]] for feature in self.number_features], np.float32).reshape(-1, 1),
-            tuple(np.asarray(encode[feature.name], np.float32)[np.newaxis] for feature in self.tensor_features),
+            np.array([encoded[feature.name] for feature in self.index_features], np.int32).reshape(-1, 1),
+            np.array([encoded[feature.name] for feature in self.number_features], np.float32).reshape(-1, 1),
+            tuple(np.asarray(encoded[feature.name], np.float32)[np.newaxis] for feature in self.tensor_features),
         )
 
     def encode(self, table: pa.Table | pa.RecordBatch, crew: Crew | None = None) -> Encoded:
@@ -105,8 +106,7 @@ class FeatureSpace:
                 except InvalidInput as error:
                     faults[number] = error.with_traceback(None)
             values = [[row.get(name) for row in rows] for name in self.names]
-        columns = {name: _column(column) for name, column in zip(self.names, values, strict=True)}
-        encoded = self._encode_columns(columns, len(rows))
+        encoded = self._encode_columns(dict(zip(self.names, values, strict=True)), len(rows))
         return Encoded(encoded.inputs, {**encoded.faults, **faults})
 
     def _whole_columns(self, rows: Sequence[Mapping[str, object]]) -> list[list[object]] | None:
@@ -114,9 +114,7 @@ class FeatureSpace:
         if set(map(len, rows)) != {len(self.names)}:
             return None
         try:
-            if len(self.names) == 1:
-                return [list(map(itemgetter(*self.names), rows))]
-            return [list(column) for column in zip(*map(itemgetter(*self.names), rows), strict=True)]
+            return [list(map(itemgetter(name), rows)) for name in self.names]
         except KeyError:
             return None
 
@@ -239,7 +237,12 @@ def _encode_column(given: tuple[Encoder, Column | None, int]) -> tuple[npt.NDArr
     if column is None:
         return encoder.blank(rows), {}
     if isinstance(column, list):
-        return encode_each(encoder, column)
+        codes = encoder.texts(column) if isinstance(encoder, CategoricalEncoder) else None
+        if codes is not None:
+            return codes, {}
+        column = _column(column)
+        if isinstance(column, list):
+            return encode_each(encoder, column)
     return encoder.many(_contiguous(column))
 
 

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import orjson
 
 from engine.errors import InvalidInput
@@ -15,6 +16,8 @@ from engine.errors import InvalidInput
 _AFTER_KEY = re.compile(rb'"[ \t\r\n]*:')
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _SHORT = 64
+# Where numpy's calls take less time than a search from colon to colon: a fifth for a body of a megabyte.
+_LONG_BYTES = 1 << 13
 
 
 def parse_json(data: bytes | memoryview, *, what: str) -> object:
@@ -58,8 +61,14 @@ def _may_repeat_keys(data: bytes | memoryview, document: object) -> bool:
     A key is followed by a colon: where there are no more of these than keys were read, none came twice. Texts may hold
     colons too; those right behind a quotation mark, as behind a key, are rare in them.
     """
-    keys, text = _keys(document), bytes(data)
-    return text.count(b":") != keys and len(_AFTER_KEY.findall(text)) != keys
+    keys = _keys(document)
+    return _colons(data) != keys and len(_AFTER_KEY.findall(data)) != keys
+
+
+def _colons(data: bytes | memoryview) -> int:
+    if len(data) < _LONG_BYTES:
+        return bytes(data).count(b":")
+    return int(np.count_nonzero(np.frombuffer(data, np.uint8) == ord(":")))
 
 
 def _keys(value: object) -> int:
@@ -70,6 +79,8 @@ def _keys(value: object) -> int:
         return 0
     if len(value) < _SHORT:
         return sum(_keys(item) for item in value)
+    if set(map(type, value)) == {dict}:
+        return sum(map(len, value))
     return sum([len(item) for item in value if isinstance(item, dict)])
 
 

@@ -64,10 +64,10 @@ def _rows(instances: object, space: FeatureSpace, max_rows: int) -> list[dict[st
     if len(space.names) == 1 and not isinstance(instances[0], dict):
         # One feature needs no name, as in TensorFlow Serving.
         return [{space.names[0]: value} for value in instances]
-    for number, row in enumerate(instances):
-        if not isinstance(row, dict):
-            message = f"row {number} of 'instances' must be an object of {', '.join(space.names)}; got {kind_of(row)}"
-            raise InvalidInput(message, cause="bad_body")
+    if set(map(type, instances)) != {dict}:
+        number, row = next((number, row) for number, row in enumerate(instances) if not isinstance(row, dict))
+        message = f"row {number} of 'instances' must be an object of {', '.join(space.names)}; got {kind_of(row)}"
+        raise InvalidInput(message, cause="bad_body")
     return instances
 
 
