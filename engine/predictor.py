@@ -192,8 +192,10 @@ class Predictor:
             if not whole.all():
                 faults.update({int(misses[at]): _no_code(raw[at]) for at in np.flatnonzero(~whole)})
                 misses, raw = misses[whole], raw[whole]
-            values[misses] = self.codec.decode(self.codec.encode(raw))
-            source[misses] = Source.MODEL
+            answers = self.codec.decode(self.codec.encode(raw))
+            if len(misses) == rows:
+                return Answers(answers, np.full(rows, Source.MODEL, np.uint8))
+            values[misses], source[misses] = answers, Source.MODEL
         if faults:
             values[list(faults)] = np.nan
         return Answers(values, source, faults)

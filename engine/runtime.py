@@ -98,10 +98,12 @@ class Runtime:
                 finally:
                     pool.put(idle)
 
-        # Asking for help takes as long as a batch of the smaller shapes.
-        helpers = len(starts) - 1 if starts.step == SHAPES[-1] else 0
         try:
-            self.crew.share(partial(run, own), help_out, helpers=helpers)
+            # Asking for help takes as long as a batch of the smaller shapes.
+            if starts.step == SHAPES[-1] and len(starts) > 1:
+                self.crew.share(partial(run, own), help_out, helpers=len(starts) - 1)
+            else:
+                run(own)
         finally:
             pool.put(own)
 
