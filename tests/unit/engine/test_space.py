@@ -134,6 +134,16 @@ def test_a_row_has_the_same_fault_on_every_path(row: dict[str, Any], cause: str,
     assert encoded.inputs.index[:, 0].tolist() == encoded.inputs.index[:, 2].tolist() == [1, 1, 1, 0]
 
 
+@pytest.mark.parametrize("others", [[], ["Zu\u0308rich Air"], ["UA", "Zu\u0308rich Air", "AA"]])
+def test_texts_of_rows_are_what_each_is_alone(others: list[str]) -> None:
+    """Those that are categories as they stand, and one that is only once it is normalised."""
+    rows = [{**GOOD, "carrier": carrier} for carrier in ["AA", "UA", "Z\u00fcrich Air", *others]]
+    encoded = SPACE.encode_rows(rows)
+    assert not encoded.faults
+    assert encoded.inputs.index.tolist() == np.hstack([SPACE.encode_row(row).index for row in rows]).tolist()
+    assert encoded.inputs.index[0].tolist() == [1, 0, 2, *[{"U": 0, "A": 1, "Z": 2}[other[0]] for other in others]]
+
+
 def test_a_column_that_is_missing_is_the_fault_of_every_row() -> None:
     encoded = SPACE.encode(pa.table({"carrier": ["UA", None], "origin": ["JFK", "JFK"], "stops": [0, 1]}))
     assert [(encoded.faults[row].cause, encoded.faults[row].feature) for row in (0, 1)] == [

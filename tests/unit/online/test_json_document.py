@@ -24,6 +24,12 @@ def test_document_without_a_key_twice_is_read(value: object, indent: int | None,
     assert parse_json(text.encode(), what="the body") == value
 
 
+@pytest.mark.parametrize("text", ["x", ": :", '": '])
+def test_long_document_is_read_whatever_its_texts_are(text: str) -> None:
+    document = {"rows": [{"a": text, "b": number} for number in range(2000)]}
+    assert parse_json(memoryview(json.dumps(document).encode()), what="the body") == document
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -32,6 +38,7 @@ def test_document_without_a_key_twice_is_read(value: object, indent: int | None,
         '{"a": ":", "a": 2}',
         '{"rows": [{"a": 1}, {"b": "x\\":", "b": 2}]}',
         '{"rows": [' + '{"a": 1},' * 100 + '{"a": 1, "a": 2}]}',
+        '{"rows": [' + '{"a": 1},' * 2000 + '{"a": 1, "a": 2}]}',
         '{"rows": [' + '{"a": {"b": 1}},' * 100 + '{"a": {"b": 1, "b": 2}}]}',
         '{"a": {"b": [[{"c": 1, "c": 2}]]}}',
         '[{"a": 1}, [{"b": 1, "b": 1}]]',
