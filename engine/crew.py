@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -22,8 +23,8 @@ class Crew:
 
     def __init__(self, size: int) -> None:
         """Let so many threads work at once for one caller, its own among them."""
-        self._helpers = size - 1
-        self._threads = ThreadPoolExecutor(self._helpers, "crew") if size > 1 else None
+        self._size, self._callers, self._lock = size, 0, threading.Lock()
+        self._threads = ThreadPoolExecutor(size - 1, "crew") if size > 1 else None
 
     def share(self, work: Callable[[], object], help_out: Callable[[], object], *, helpers: int) -> None:
         """Do work here, with help from threads that are idle; return when none of them is at it any more.
@@ -36,16 +37,21 @@ class Crew:
         Raises:
             Exception: what ``work`` raised, or else what ``help_out`` did. The others are not stopped.
         """
-        asked = min(self._helpers, helpers)
-        if self._threads is None or asked < 1:
+        if self._threads is None:
             work()
             return
+        with self._lock:
+            self._callers += 1
+            # A caller's own thread is one of them: with more at work than cores, all would take longer.
+            asked = min(self._size - self._callers, helpers)
         calls = [self._threads.submit(help_out) for _ in range(asked)]
         try:
             work()
         finally:
             begun = [call for call in calls if not call.cancel()]
             errors = [call.exception() for call in begun]  # waits
+            with self._lock:
+                self._callers -= 1
         for error in errors:
             if error is not None:
                 raise error
