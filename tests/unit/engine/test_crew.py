@@ -39,14 +39,18 @@ def test_a_busy_crew_is_not_waited_for() -> None:
     other.join()
 
 
-def test_who_works_beside_as_many_callers_as_there_are_threads_gets_no_help() -> None:
+def test_who_works_beside_as_many_callers_as_there_are_threads_asks_for_no_help(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     crew, helped, end = Crew(2), threading.Event(), threading.Event()
     other = threading.Thread(target=lambda: crew.share(lambda: end.wait(60), helped.set, helpers=1))
     other.start()
     assert helped.wait(60)  # the crew's thread is idle from here on, its core is not
-    asked = list[int]()
-    crew.share(lambda: None, lambda: asked.append(1), helpers=1)
-    assert asked == []
+    asked = list[object]()
+    with monkeypatch.context() as patch:
+        patch.setattr("engine.crew.ThreadPoolExecutor.submit", lambda *call: asked.append(call))
+        assert crew.map(str, range(3)) == ["0", "1", "2"]
+    assert not asked
     end.set()
     other.join()
     together = threading.Barrier(2, timeout=60)
