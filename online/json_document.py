@@ -71,17 +71,22 @@ def _colons(data: bytes | memoryview) -> int:
     return int(np.count_nonzero(np.frombuffer(data, np.uint8) == ord(":")))
 
 
-def _keys(value: object) -> int:
+def _keys(document: object) -> int:
     """Return how many keys objects have; those of objects within the rows of a long list are not looked for."""
-    if isinstance(value, dict):
-        return len(value) + sum(_keys(item) for item in value.values() if isinstance(item, dict | list))
-    if not isinstance(value, list) or not value or not isinstance(value[0], dict):
-        return 0
-    if len(value) < _SHORT:
-        return sum(_keys(item) for item in value)
-    if set(map(type, value)) == {dict}:
-        return sum(map(len, value))
-    return sum([len(item) for item in value if isinstance(item, dict)])
+    keys, left = 0, [document]
+    while left:  # a call for each value would take most of the time of reading one row
+        value = left.pop()
+        if type(value) is dict:
+            keys += len(value)
+            left += value.values()
+        elif type(value) is list and value and type(value[0]) is dict:
+            if len(value) < _SHORT:
+                left += value
+            elif set(map(type, value)) == {dict}:
+                keys += sum(map(len, value))
+            else:
+                keys += sum([len(item) for item in value if isinstance(item, dict)])
+    return keys
 
 
 def _parse_slowly(data: bytes, what: str, constant: Callable[[str], float] | None = None) -> object:

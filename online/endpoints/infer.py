@@ -45,7 +45,7 @@ def _infer(serving: Serving, served: Served, exchange: Exchange) -> Reply:
     exchange.timeout_s = asked.timeout_s
     answers = answering.answer_rows(predictor, exchange, asked.rows, lambda until: _answers(predictor, asked, until))
     answering.refuse_faults(answers)
-    return _reply(served, asked, answers)
+    return _reply(served, asked, answers, counted(exchange.rows))
 
 
 def _answers(predictor: Predictor, asked: InferRequest, deadline: float | None) -> Answers:
@@ -59,8 +59,7 @@ def _answers(predictor: Predictor, asked: InferRequest, deadline: float | None) 
     return Answers(np.array([answer.values], np.float32), np.array([answer.source], np.uint8))
 
 
-def _reply(served: Served, asked: InferRequest, answers: Answers) -> Reply:
-    sources = counted(answers.rows_by_source())
+def _reply(served: Served, asked: InferRequest, answers: Answers, sources: str) -> Reply:
     identity = Identity(served.model, served.release, sources, asked.id)
     rendered, json_bytes = render(answers.values, served.predictor.schema, asked.outputs, identity)
     if json_bytes is None:

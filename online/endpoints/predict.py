@@ -56,7 +56,7 @@ def _json(serving: Serving, served: Served, exchange: Exchange) -> Reply:
     answering.refuse_faults(answers)
     renderer = served.renderer
     rendered = renderer.outputs(answers.values) if body.columnar else renderer.predictions(answers.values)
-    return Reply(200, renderer.batch_headers(counted(answers.rows_by_source()), rendered), rendered)
+    return Reply(200, renderer.batch_headers(counted(exchange.rows), rendered), rendered)
 
 
 def _one_row(served: Served, exchange: Exchange, body: PredictBody) -> Reply:
@@ -84,5 +84,4 @@ def _arrow(serving: Serving, served: Served, exchange: Exchange) -> Reply:
         predictor, exchange, table.num_rows, lambda until: predictor.predict(table, deadline=until)
     )
     rendered = render_arrow(answers, predictor.schema, served.release)
-    sources = counted(answers.rows_by_source())
-    return Reply(200, served.renderer.batch_headers(sources, rendered, _ARROW), rendered)
+    return Reply(200, served.renderer.batch_headers(counted(exchange.rows), rendered, _ARROW), rendered)

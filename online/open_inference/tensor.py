@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from itertools import chain
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -17,9 +16,12 @@ from online.json_document import kind_of
 from online.open_inference.byte_strings import parse_byte_strings
 from online.open_inference.datatype import BYTES, DATATYPES, Datatype
 
+# What a tensor feature's values may be, and behind n the shapes of the others'.
+_NUMBERS = {name: datatype for name, datatype in DATATYPES.items() if name != BYTES}
+_INNER: list[list[int]] = [[], [1]]
 
-@dataclass(frozen=True)
-class InputTensor:
+
+class InputTensor(NamedTuple):
     """A feature's values in one request.
 
     Attributes:
@@ -132,12 +134,12 @@ def datatype_named(name: object, feature: Feature) -> Datatype:
     Raises:
         InvalidInput: it is unknown, or the feature cannot have it.
     """
-    choices = [each for each in DATATYPES if each != BYTES or not isinstance(feature, Tensor)]
+    choices = _NUMBERS if isinstance(feature, Tensor) else DATATYPES
     if not isinstance(name, str) or name not in choices:
         got = repr(name[:40]) if isinstance(name, str) else kind_of(name)
         message = f"feature {feature.name!r} must have a datatype of {', '.join(choices)}; got {got}"
         raise InvalidInput(message, cause="bad_body", feature=feature.name)
-    return DATATYPES[name]
+    return choices[name]
 
 
 def checked_shape(shape: object, feature: Feature) -> tuple[int, ...]:
@@ -146,8 +148,8 @@ def checked_shape(shape: object, feature: Feature) -> tuple[int, ...]:
     Raises:
         InvalidInput: it is another.
     """
-    inner = [list(feature.shape)] if isinstance(feature, Tensor) else [[], [1]]
-    integers = isinstance(shape, list) and all(type(length) is int for length in shape)
+    inner = [list(feature.shape)] if isinstance(feature, Tensor) else _INNER
+    integers = isinstance(shape, list) and {int}.issuperset(map(type, shape))
     if isinstance(shape, list) and integers and shape and shape[0] > 0 and shape[1:] in inner:
         return tuple(shape)
     wanted = " or ".join(f"[{', '.join(['N', *map(str, each)])}]" for each in inner)

@@ -52,10 +52,11 @@ def test_key_that_comes_twice_is_refused(text: str) -> None:
         parse_json(text.encode(), what="the body")
 
 
-@pytest.mark.parametrize("nested", ['{"a":' * 900 + "1" + "}" * 900, '{"a":[' * 500 + '{"b":":"}' + "]}" * 500])
-def test_deep_document_is_refused(nested: str) -> None:
+def test_deep_document_is_refused_where_its_keys_must_be_read_slowly() -> None:
+    nested = '{"a":[' * 500 + '{"b":":"}' + "]}" * 500
     with pytest.raises(InvalidInput, match="must not nest so deep"):
         parse_json(nested.encode(), what="the body")
+    assert parse_json(b'{"a":' * 900 + b"1" + b"}" * 900, what="the body")
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"\xff", b"{'a': 1}", b"[" * 100_000, b'{"a":' * 100_000, b"nan"])
