@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from engine.errors import BadSettings, ForetableError, Unavailable
+from engine.settings import described
 from online.config import ServeConfig, parse_config
 from online.logs import start_logging
 from online.supervisor import supervise
@@ -27,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         config, check = parse_config(sys.argv[1:] if argv is None else argv, os.environ)
         start_logging(config.log_format)
-        _log.info("settings: %s", config.described())
+        _log.info("settings: %s", described(config))
         _check_files(config)
         return _check(config) if check else serve(config)
     except ForetableError as error:

@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 
 from engine.errors import BadSettings
+from engine.settings import described
 from online.config import ServeConfig, parse_config
 
 
@@ -108,9 +109,9 @@ def test_models_may_stand_alone() -> None:
 
 
 def test_description_masks_credentials() -> None:
-    described = ServeConfig(registry="s3://key:secret@bucket/models").described()
-    assert "secret" not in described
-    assert "registry='s3://***@bucket/models'" in described
+    shown = described(ServeConfig(registry="s3://key:secret@bucket/models"))
+    assert "secret" not in shown
+    assert "registry='s3://***@bucket/models'" in shown
 
 
 def test_variables_that_kubernetes_makes_for_a_service_of_our_name_are_no_settings() -> None:
