@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(services: StandingServices, options: argparse.Namespace) -> None:
     if options.command == "up":
-        print(services.up(yarn="yarn" in _chosen(options.services)))
+        print(services.up(_chosen(options.services)))
     elif options.command == "down":
         services.down(wipe=options.wipe, told=print)
     elif options.command == "status":

@@ -78,7 +78,7 @@ def hdfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hadoop]:
 def yarn(hdfs: Hadoop) -> Hadoop:
     """The same HDFS, with YARN beside it."""
     if hdfs.cluster is not None:
-        hdfs.cluster.start(yarn=True)
+        hdfs.cluster.start("yarn")
     return hdfs
 
 
