@@ -11,10 +11,11 @@ from pathlib import Path
 from services.cluster import Cluster
 from services.errors import BadUsage
 from services.hadoop.cluster import HadoopCluster
+from services.kafka.cluster import KafkaCluster
 from services.process import GRACE_S
 from services.state import State
 
-_CLUSTERS: tuple[type[Cluster], ...] = (HadoopCluster,)
+_CLUSTERS: tuple[type[Cluster], ...] = (HadoopCluster, KafkaCluster)
 SERVICES = tuple(service for kind in _CLUSTERS for service in kind.services)
 
 

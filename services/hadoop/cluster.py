@@ -71,10 +71,10 @@ class HadoopCluster(Cluster):
         self.resourcemanager = self._add_daemon("resourcemanager", self._java(_RESOURCEMANAGER), self._yarn_waits_for)
         self.nodemanager = self._add_daemon("nodemanager", self._java(_NODEMANAGER), self._yarn_waits_for)
 
-    def _format(self) -> None:
+    def _prepare(self) -> None:
         """Make an empty file system where there is none."""
         if not (self.data / "name" / "current" / "VERSION").is_file():
-            self._run_format(self._java(_NAMENODE, "-format", "-force", "-nonInteractive"))
+            self._format(self._java(_NAMENODE, "-format", "-force", "-nonInteractive"))
 
     def _java_options(self) -> list[str]:
         logs = self.directory / "logs"
