@@ -75,7 +75,7 @@ maven: ## Find Maven for the services' jars; install it where missing and allowe
 	@scripts/ensure_maven.sh --require
 
 .PHONY: services-up services-down
-services-up: setup java maven ## Start HDFS and YARN on this machine; print how to use them
+services-up: setup java maven ## Start HDFS, YARN and Kafka on this machine; print how to use them
 	@$(BIN)/python -m services up
 
 services-down: setup ## Stop them; data stays (`python -m services down --wipe` removes it)

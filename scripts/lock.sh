@@ -20,10 +20,11 @@ compile() { # compile NAME ARGUMENTS...: writes requirements/NAME.txt
 }
 
 # 1. Everything at once, so that the extras agree.
-compile dev setup.cfg --extra serve --extra train --extra spark --extra hdfs --extra s3 --extra demo --extra client --extra dev "$@"
+compile dev setup.cfg --extra serve --extra train --extra spark --extra hdfs --extra s3 --extra kafka --extra fast-kafka \
+    --extra demo --extra client --extra dev "$@"
 # 2. Each subset, held to the pins of 1.
 compile core setup.cfg -c requirements/dev.txt
-for extra in serve train spark hdfs s3 client; do
+for extra in serve train spark hdfs s3 kafka fast-kafka client; do
     compile "$extra" setup.cfg --extra "$extra" -c requirements/dev.txt
 done
 compile demo setup.cfg --extra serve --extra train --extra spark --extra demo -c requirements/dev.txt

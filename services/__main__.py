@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(services: StandingServices, options: argparse.Namespace) -> None:
     if options.command == "up":
-        print(services.up(yarn="yarn" in _chosen(options.services)))
+        print(services.up(_chosen(options.services)))
     elif options.command == "down":
         services.down(wipe=options.wipe, told=print)
     elif options.command == "status":
@@ -62,7 +62,9 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="python -m services", description="Real HDFS and YARN on this machine, until told to go.")
+    parser = _Parser(
+        prog="python -m services", description="Real HDFS, YARN and Kafka on this machine, until told to go."
+    )
     parser.add_argument(
         "--directory",
         type=Path,
@@ -71,7 +73,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True)
     up = commands.add_parser("up", help="start what is not running; print how to use it")
-    up.add_argument("services", nargs="*", metavar="SERVICE", help="hdfs, or yarn with hdfs below it (default: all)")
+    up.add_argument(
+        "services", nargs="*", metavar="SERVICE", help="hdfs, yarn (and hdfs below it), kafka; default: all"
+    )
     down = commands.add_parser("down", help="stop all; data stays")
     down.add_argument("--wipe", action="store_true", help="remove the data, too")
     commands.add_parser("status", help="tell what runs")

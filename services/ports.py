@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -16,7 +16,9 @@ _DEFAULT_HIGHEST = 32_767
 _TRIES = 200
 
 
-def reserve_ports(names: Iterable[str], preferred: Mapping[str, int] | None = None) -> dict[str, int]:
+def reserve_ports(
+    names: Iterable[str], preferred: Mapping[str, int] | None = None, *, avoided: Collection[int] = ()
+) -> dict[str, int]:
     """Choose a free port for each name.
 
     Random ports below the range from which the kernel takes the ports of outgoing connections: no client's connection
@@ -25,6 +27,7 @@ def reserve_ports(names: Iterable[str], preferred: Mapping[str, int] | None = No
     Args:
         names: What the ports are for.
         preferred: Ports of an earlier time; each is kept where it is still free.
+        avoided: Ports that somebody is about to bind.
 
     Raises:
         OSError: No free port was found.
@@ -34,7 +37,7 @@ def reserve_ports(names: Iterable[str], preferred: Mapping[str, int] | None = No
         for name in names:
             wished = (preferred or {}).get(name)
             holder = _bind(wished) if wished is not None else None
-            holder = held.enter_context(holder or _bind_random())
+            holder = held.enter_context(holder or _bind_random(avoided))
             chosen[name] = holder.getsockname()[1]
     return chosen
 
@@ -49,10 +52,11 @@ def highest_port() -> int:
     return lowest_ephemeral - 1 if lowest_ephemeral > 2 * _LOWEST else _DEFAULT_HIGHEST
 
 
-def _bind_random() -> socket.socket:
+def _bind_random(avoided: Collection[int]) -> socket.socket:
     highest = highest_port()
     for _ in range(_TRIES):
-        found = _bind(random.randint(_LOWEST, highest))  # noqa: S311 - not a secret
+        port = random.randint(_LOWEST, highest)  # noqa: S311 - not a secret
+        found = None if port in avoided else _bind(port)
         if found:
             return found
     message = f"ports: one of {_LOWEST}-{highest} must be free; {_TRIES} random ones were taken. Stop some servers."

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import shlex
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
+from services.cluster import Cluster
 from services.errors import BadUsage
 from services.hadoop.cluster import HadoopCluster
+from services.kafka.cluster import KafkaCluster
 from services.process import GRACE_S
 from services.state import State
 
-SERVICES = ("hdfs", "yarn")
+_CLUSTERS: tuple[type[Cluster], ...] = (HadoopCluster, KafkaCluster)
+SERVICES = tuple(service for kind in _CLUSTERS for service in kind.services)
 
 
 class StandingServices:
@@ -28,27 +32,24 @@ class StandingServices:
         self._file = directory / "state.json"
         self._state = State.load(self._file)
 
-    def up(self, *, yarn: bool) -> str:
+    def up(self, services: Sequence[str]) -> str:
         """Start what is not running, wait until it is ready, and return how to use it.
 
         Each process is remembered as soon as it exists: after a failure or a Ctrl-C, ``down`` finds them all.
 
+        Args:
+            services: of ``SERVICES``.
+
         Raises:
-            ServiceError: see ``HadoopCluster`` and its ``start``.
+            ServiceError: see ``Cluster`` and its ``start``.
         """
-        cluster = self._cluster()
-
-        def remember() -> None:
-            self._state.ports = cluster.ports
-            self._state.processes = {daemon.name: daemon.identity for daemon in cluster.daemons if daemon.identity}
-            self._state.save(self._file)
-
-        cluster.launch(yarn=yarn, launched=remember)
-        cluster.wait_ready(yarn=yarn)
-        lines = [f"# HDFS is {cluster.url} and shows itself on {cluster.namenode_url}"]
-        if cluster.resourcemanager.running:
-            lines.append(f"# YARN shows itself on {cluster.resourcemanager_url}")
-        return "\n".join([*lines, _exports(cluster)])
+        chosen = [self._cluster(kind) for kind in _CLUSTERS if not kind.services.keys().isdisjoint(services)]
+        wanted = [(cluster, service) for cluster in chosen for service in cluster.services if service in services]
+        for cluster, service in wanted:  # all at once: what takes longest is the time of all
+            cluster.launch(service, launched=partial(self._remember, cluster))
+        for cluster, service in wanted:
+            cluster.wait_ready(service)
+        return "\n".join([*(f"# {line}" for cluster in chosen for line in cluster.describe()), _exports(chosen)])
 
     def down(self, *, wipe: bool, told: Callable[[str], object]) -> None:
         """Stop everything that runs.
@@ -64,7 +65,8 @@ class StandingServices:
         self._state.processes = {}
         if wipe:
             self._file.unlink(missing_ok=True)
-            shutil.rmtree(self._directory / "hadoop", ignore_errors=True)
+            for kind in _CLUSTERS:
+                shutil.rmtree(self._directory / kind.name, ignore_errors=True)
         elif self._file.exists():
             self._state.save(self._file)
 
@@ -82,16 +84,27 @@ class StandingServices:
         Raises:
             BadUsage: nothing runs.
         """
-        if not any(process.alive for process in self._state.processes.values()):
-            message = f"{self._directory}: HDFS must run; nothing does. Run `python -m services up`."
+        running = [
+            kind
+            for kind in _CLUSTERS
+            if any(process.alive for process in kind.processes_of(self._state.processes).values())
+        ]
+        if not running:
+            message = f"{self._directory}: a service must run; none does. Run `python -m services up`."
             raise BadUsage(message)
-        return _exports(self._cluster())
+        return _exports(self._cluster(kind) for kind in running)
 
-    def _cluster(self) -> HadoopCluster:
-        return HadoopCluster(
-            self._directory / "hadoop", leashed=False, ports=self._state.ports, processes=self._state.processes
-        )
+    def _cluster(self, kind: type[Cluster]) -> Cluster:
+        state = self._state
+        cluster = kind(self._directory / kind.name, leashed=False, ports=state.ports, processes=state.processes)
+        state.ports.update(cluster.ports)  # at once: the next cluster's must be others
+        return cluster
+
+    def _remember(self, cluster: Cluster) -> None:
+        self._state.processes.update({daemon.name: daemon.identity for daemon in cluster.daemons if daemon.identity})
+        self._state.save(self._file)
 
 
-def _exports(cluster: HadoopCluster) -> str:
-    return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in cluster.environment.items())
+def _exports(clusters: Iterable[Cluster]) -> str:
+    environment = {name: value for cluster in clusters for name, value in cluster.environment.items()}
+    return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in environment.items())

@@ -18,7 +18,7 @@ _FETCH_TIMEOUT_S = 900
 
 
 def java_home() -> Path:
-    """Return the home of a Java that Hadoop and Spark run on. Installs nothing.
+    """Return the home of a Java that Hadoop, Kafka and Spark run on. Installs nothing.
 
     Raises:
         MissingTool: there is none.

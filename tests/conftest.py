@@ -13,6 +13,7 @@ import hypothesis
 import pytest
 
 from tests.support.hadoop import Hadoop, running_hadoop
+from tests.support.kafka import Kafka, running_kafka
 from tests.support.services import find_java_home, missing_service
 
 if TYPE_CHECKING:
@@ -78,8 +79,15 @@ def hdfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hadoop]:
 def yarn(hdfs: Hadoop) -> Hadoop:
     """The same HDFS, with YARN beside it."""
     if hdfs.cluster is not None:
-        hdfs.cluster.start(yarn=True)
+        hdfs.cluster.start("yarn")
     return hdfs
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
+    """A Kafka broker. The test skips (in CI: fails) where it cannot run."""
+    with running_kafka(tmp_path_factory.mktemp("kafka")) as broker:
+        yield broker
 
 
 @pytest.fixture(scope="session")

@@ -177,6 +177,12 @@ def test_ports_are_distinct_free_and_below_the_kernels() -> None:
             server.bind((HOST, port))
 
 
+def test_ports_that_others_are_about_to_bind_are_left_to_them() -> None:
+    avoided = range(10_000, highest_port() - 5_000)
+    ports = reserve_ports((str(number) for number in range(50)), avoided=avoided)
+    assert set(ports.values()).isdisjoint(avoided)
+
+
 def test_a_port_is_kept_where_it_is_free() -> None:
     (port,) = reserve_ports(["a"]).values()
     assert reserve_ports(["a"], {"a": port}) == {"a": port}

@@ -16,10 +16,9 @@ from services.hadoop.cluster import HadoopCluster
 from services.hadoop.configuration import read_property
 from services.hadoop.probes import WebHdfs
 from services.ports import HOST
-from services.process import ProcessIdentity
 from tests.support.hadoop import EXTERNAL, Hadoop
-from tests.support.programs import Finished, python
 from tests.support.spark_on_yarn import submit_to_yarn
+from tests.support.standing import Standing, standing_services
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.hadoop
@@ -35,28 +34,11 @@ def reads(web: WebHdfs, path: str, content: bytes) -> bool:
         return False
 
 
-class Standing:
-    """``python -m services`` in a directory of its own."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-
-    def __call__(self, *arguments: str) -> Finished:
-        return python("services", *arguments, environment={"SERVICES_DIR": str(self.directory)})
-
-    def processes(self) -> dict[str, ProcessIdentity]:
-        """Return the daemons' processes, by name."""
-        found = json.loads((self.directory / "state.json").read_text())["processes"]
-        return {name: ProcessIdentity(**process) for name, process in found.items()}
-
-
 @pytest.fixture
 def standing(tmp_path: Path, hdfs: Hadoop) -> Iterator[Standing]:
-    """The command, where HDFS can run at all; nothing is left of what it starts."""
-    services = Standing(tmp_path / "services")
-    yield services
-    ended = services("down", "--wipe")
-    assert ended.code == 0, ended.err
+    """The command, where HDFS can run at all."""
+    with standing_services(tmp_path / "services") as services:
+        yield services
 
 
 def test_data_survives_the_namenode_and_either_datanode(hdfs: Hadoop) -> None:
@@ -148,7 +130,7 @@ def test_a_daemon_that_cannot_start_shows_its_log(hdfs: Hadoop, tmp_path: Path) 
         squatter.listen()
         try:
             with pytest.raises(DaemonFailed, match=r"(?s)namenode: must keep running; .*Address already in use"):
-                cluster.start(yarn=False)
+                cluster.start("hdfs")
         finally:
             cluster.stop()
 

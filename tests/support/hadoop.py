@@ -75,13 +75,13 @@ class Hadoop:
     def without(self, *daemons: Daemon) -> Iterator[None]:
         """Kill daemons for as long as the block runs; after it, the cluster is whole again."""
         cluster = self._own()
-        yarn = cluster.nodemanager.running
+        service = "yarn" if cluster.nodemanager.running else "hdfs"
         try:
             for daemon in daemons:
                 daemon.kill()
             yield
         finally:
-            cluster.start(yarn=yarn)
+            cluster.start(service)
 
     def _own(self) -> HadoopCluster:
         if self.cluster is None:
@@ -104,7 +104,7 @@ def running_hadoop(directory: Path) -> Iterator[Hadoop]:
     except (MissingTool, FetchFailed) as error:
         missing_service("HDFS", str(error))
     try:
-        cluster.start(yarn=False)
+        cluster.start("hdfs")
         yield Hadoop.own(cluster)
     finally:
         cluster.stop()

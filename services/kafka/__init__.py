@@ -1,0 +1,1 @@
+"""Kafka: one process that is broker and controller at once (KRaft)."""
