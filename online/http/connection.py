@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from online.http.listener import Listener
 
 _log = logging.getLogger(__name__)
-# What it reads next; its clock begins anew with each. After _END nothing is read.
-_REQUEST, _HEAD, _BODY, _END = range(4)
-# Requests that a client has sent without waiting for answers; one that sends more is told to connect again.
+# What it reads next; its clock begins anew with each. A head is read again where the parser took no body for it. After
+# the last request nothing follows; where it is cut, what follows is dropped.
+_REQUEST, _HEAD, _BODY, _AGAIN, _LAST, _CUT = range(6)
+# Requests that a client sends without waiting for answers; after so many it is told to connect again.
 _MOST_WAITING = 64
 # Bytes around one byte of a body in chunks, and some. What is more is no framing but trailers.
 _FRAMING = 8
@@ -37,18 +38,16 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         "_answered",
         "_application",
-        "_body_bytes",
+        "_body",
         "_client",
-        "_ended",
         "_framed_bytes",
         "_head_bytes",
         "_headers",
-        "_keep",
         "_limits",
         "_listener",
         "_parser",
-        "_parts",
-        "_paused",
+        "_refusal",
+        "_request",
         "_since",
         "_state",
         "_target",
@@ -67,15 +66,15 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport
         self._client = ""
         self._state, self._since = _REQUEST, listener.now
+        # Of the request that is being read; itself from the end of its headers on.
         self._target, self._headers, self._head_bytes = b"", dict[bytes, bytes](), 0
-        self._parts: list[bytes] = []
-        self._body_bytes = 0  # of the request that is being read
+        self._request: Request
+        # Not a list of parts: those of tiny chunks take many times what they hold.
+        self._body = bytearray()
         self._framed_bytes = 0  # all that came since the read in which it began
-        self._waiting: deque[tuple[Request, bool]] = deque()  # read, not begun; and whether the connection stays after
+        self._waiting: deque[Request] = deque()  # read, not begun
         self._answered: Request | None = None  # the one that the application has
-        self._keep = True  # whether the connection stays after it
-        self._ended = False  # the client sends nothing more
-        self._paused = False  # reading
+        self._refusal: Reply | None = None  # what is told after all answers
         self._writable = True
         self._unread_bytes = 0
 
@@ -90,46 +89,45 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # the base's signature
         """End; what the application still answers goes nowhere."""
-        self._state = _END
-        self._give_up_body()
-        for request, _ in self._waiting:
-            self._traffic.buffered_bytes -= len(request.body)
+        self._stop(_LAST)
+        self._traffic.buffered_bytes -= sum(len(request.body) for request in self._waiting)
         self._waiting.clear()
         self._listener.closed(self)
 
     def data_received(self, data: bytes) -> None:
         """Read on."""
-        if self._state == _END:
-            return
         self._framed_bytes += len(data)
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._last()  # it was answered as what it is without the upgrade; what follows may be anything
-        except httptools.HttpParserCallbackError as error:
-            _log.error("reading a request from %s", self._client, exc_info=error)
-            self._fault(500, "internal error; see the server's log")
-        except httptools.HttpParserError as error:
-            self._fault(400, f"the request must be HTTP/1.1: {error}")
-        else:
-            if self._framed_bytes - _FRAMING * self._body_bytes > self._limits.head_bytes:
-                self._too_long_head()
+        while self._state < _LAST:
+            try:
+                self._parser.feed_data(data)
+            except httptools.HttpParserUpgrade as upgrade:
+                # Nobody has to follow such a wish: what comes next is what would come without it.
+                data = self._head_again() + data[upgrade.args[0] :]
+            except httptools.HttpParserCallbackError as error:
+                _log.error("reading a request from %s", self._client, exc_info=error)
+                self._fault(500, "internal error; see the server's log")
+            except httptools.HttpParserError as error:
+                self._fault(400, f"the request must be HTTP/1.1: {error}")
+            else:
+                if self._framed_bytes - _FRAMING * len(self._body) > self._limits.head_bytes:
+                    self._too_long_head()
+                return
 
     def eof_received(self) -> bool:
         """Finish what is under way, if anything, where the client only says that it sends no more."""
-        self._ended = True
-        return self._answered is not None and self._transport.get_extra_info("ssl_object") is None
+        self._stop(_LAST)
+        under_way = self._answered is not None or bool(self._waiting)
+        return under_way and self._transport.get_extra_info("ssl_object") is None
 
     def pause_writing(self) -> None:
         """Begin nothing more until the client has read what it was told."""
         self._writable = False
-        self._unread_bytes = self._transport.get_write_buffer_size()
-        self._since = self._listener.now
 
     def resume_writing(self) -> None:
         """Go on."""
         self._writable = True
-        self._answer_waiting()
+        if self._waiting and self._answered is None:
+            self._go_on()
 
     # What the parser calls.
 
@@ -148,94 +146,103 @@ class Connection(asyncio.Protocol):
         """Take a header; a trailer is dropped."""
         if self._state != _HEAD:
             return
-        self._head_bytes += len(name) + len(value) + 4
         name = name.lower()
         if name in self._headers:
             value = self._headers[name] + b", " + value
             if name == b"host":
                 self._fault(400, "Host must be given once")
+            elif self._head_bytes > self._limits.head_bytes:
+                self._too_long_head()
+        # A value that grows counts whole each time, for so it is copied.
+        self._head_bytes += len(name) + len(value) + 4
         self._headers[name] = value
 
     def on_headers_complete(self) -> None:
         """Judge the head of a request, before its body comes."""
-        if self._state == _END:
+        if self._state != _HEAD:
             return
         headers = self._headers
         if self._head_bytes + len(self._target) > self._limits.head_bytes:
             self._too_long_head()
         elif b"host" not in headers and self._parser.get_http_version() != "1.0":
             self._fault(400, "Host must be given")
-        elif b"content-length" in headers or b"transfer-encoding" in headers:
-            self._expect_body(int(headers.get(b"content-length", b"0")))
+        else:
+            method = self._parser.get_method().decode()
+            try:
+                self._request = Request(method, self._target, headers, client=self._client)
+            except httptools.HttpParserInvalidURLError:
+                self._fault(400, "the request's target must be a path")
+            else:
+                if b"content-length" in headers or b"transfer-encoding" in headers:
+                    self._expect_body()
 
     def on_body(self, part: bytes) -> None:
         """Take a part of a body."""
-        if self._state == _END:
+        if self._state != _BODY:
             return
-        self._parts.append(part)
-        self._body_bytes += len(part)
+        self._body += part
         self._since = self._listener.now
         self._traffic.buffered_bytes += len(part)
-        if self._body_bytes > self._limits.body_bytes:
+        if len(self._body) > self._limits.body_bytes:
             self._too_many_bytes()
         elif self._traffic.buffered_bytes > self._limits.buffered_bytes:
             self._fault(503, "all memory for bodies is taken. Try again")
 
     def on_message_complete(self) -> None:
         """Hand the request on, or let it wait for those before it."""
-        if self._state == _END:
+        if self._state > _BODY:
             return
-        try:
-            request = self._request()
-        except httptools.HttpParserInvalidURLError:
-            self._fault(400, "the request's target must be a path")
-            return
+        request = self._request
+        if self._body:
+            request.body = bytes(self._body)
+            self._body = bytearray()
+            del self._request  # an idle connection holds no body
         self._state, self._framed_bytes = _REQUEST, 0
-        self._parts, self._body_bytes = [], 0  # from here on it is the request's
-        keep = self._parser.should_keep_alive()
+        if not self._parser.should_keep_alive():
+            self._stop(_LAST)
         if self._answered is None and self._writable and not self._waiting:
-            self._begin(request, keep)
+            self._begin(request)
             return
+        self._waiting.append(request)
+        self._transport.pause_reading()
         if len(self._waiting) == _MOST_WAITING:
-            self._traffic.buffered_bytes -= len(request.body)
-            self._last()
-            return
-        self._waiting.append((request, keep))
-        if not self._paused:
-            self._paused = True
-            self._transport.pause_reading()
+            self._stop(_CUT)
 
     # What the listener calls.
 
     @property
     def idle_since(self) -> float | None:
         """Since when it has been without a request, in the listener's seconds; None where it has one."""
-        return self._since if self._state == _REQUEST and self._answered is None else None
+        return self._since if self._is_at_rest() and not self._transport.get_write_buffer_size() else None
 
     def check(self, now: float) -> None:
         """Close what takes too long, or never comes."""
         limits, age = self._limits, now - self._since
-        if not self._writable:
-            unread = self._transport.get_write_buffer_size()
-            if unread < self._unread_bytes:
-                self._unread_bytes, self._since = unread, now
+        unread_bytes = self._transport.get_write_buffer_size()
+        if unread_bytes:
+            if unread_bytes != self._unread_bytes:
+                self._unread_bytes, self._since = unread_bytes, now
             elif age > limits.unread_s:
                 self._transport.abort()
         elif self._answered is not None:
             return
-        elif self._state == _REQUEST and age > limits.idle_s:
-            self._transport.close()
-        elif self._state == _HEAD and age > limits.head_s:
-            self._fault(408, f"the request's headers must come within {limits.head_s:g} s")
-        elif self._state == _BODY and age > limits.stall_s:
-            self._fault(408, f"the body must go on within {limits.stall_s:g} s")
-        elif self._state == _END and age > self._patience_s():
+        elif self._state == _REQUEST:
+            if age > limits.idle_s:
+                self.drain()
+        elif self._state == _HEAD:
+            if age > limits.head_s:
+                self._fault(408, f"the request's headers must come within {limits.head_s:g} s")
+        elif self._state == _BODY:
+            if age > limits.stall_s:
+                self._fault(408, f"the body must go on within {limits.stall_s:g} s")
+        elif age > limits.linger_s:
             self._transport.abort()
 
     def drain(self) -> None:
         """Close after the requests that are here."""
-        if self.idle_since is not None:
-            self._transport.close()
+        if self._is_at_rest():
+            self._stop(_LAST)
+            self._finish()
 
     def abort(self) -> None:
         """Close at once."""
@@ -243,30 +250,54 @@ class Connection(asyncio.Protocol):
 
     # Its own.
 
-    def _request(self) -> Request:
-        parts = self._parts
-        body = parts[0] if len(parts) == 1 else b"".join(parts)
-        method = self._parser.get_method().decode()
-        return Request(method, self._target, self._headers, body=body, client=self._client)
+    def _is_at_rest(self) -> bool:
+        return self._state == _REQUEST and self._answered is None and not self._waiting
 
-    def _expect_body(self, length: int) -> None:
-        if length > self._limits.body_bytes:
+    def _expect_body(self) -> None:
+        headers, limits = self._headers, self._limits
+        coding = headers.get(b"transfer-encoding")
+        if int(headers.get(b"content-length", b"0")) > limits.body_bytes:
             self._too_many_bytes()
             return
-        try:
-            refusal = self._application.refuse(self._request())
-        except httptools.HttpParserInvalidURLError:
-            return  # told at the request's end
+        if coding is not None and (coding.lower() != b"chunked" or self._parser.get_http_version() != "1.1"):
+            # Another server may see another end of such a body, and in it another request.
+            self._fault(501, "Transfer-Encoding must be chunked, and of HTTP/1.1")
+            return
+        if self._parser.should_upgrade():
+            if b"upgrade" in headers:
+                self._state = _AGAIN
+            else:
+                self._fault(400, "CONNECT must have no body")
+            return
+        refusal = self._application.refuse(self._request)
         if refusal is not None:
             self._refuse(refusal)
             return
         self._state, self._since = _BODY, self._listener.now
-        # Only where the client waits for nothing else, for which it would take this.
-        if self._answered is None and self._headers.get(b"expect", b"").lower() == b"100-continue":
+        if b"expect" in headers:
+            self._encourage()
+
+    def _encourage(self) -> None:
+        """Tell a client to go on that waits for it, and for nothing else: it would take this for an earlier answer."""
+        if (
+            self._headers[b"expect"].lower() == b"100-continue"
+            and self._parser.get_http_version() == "1.1"
+            and self._answered is None
+            and not self._waiting
+        ):
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
-    def _begin(self, request: Request, keep: bool) -> None:
-        self._answered, self._keep = request, keep
+    def _head_again(self) -> bytes:
+        """Return the head of a request whose body the parser did not take, without the wish that made it so."""
+        if self._state != _AGAIN:
+            return b""
+        self._state = _REQUEST
+        method, version = self._parser.get_method(), self._parser.get_http_version().encode()
+        lines = [b"%b: %b" % header for header in self._headers.items() if header[0] != b"upgrade"]
+        return b"\r\n".join([b"%b %b HTTP/%b" % (method, self._target, version), *lines, b"", b""])
+
+    def _begin(self, request: Request) -> None:
+        self._answered = request
         self._application.answer(request, self._send)
 
     def _send(self, reply: Reply) -> None:
@@ -277,21 +308,21 @@ class Connection(asyncio.Protocol):
         self._traffic.buffered_bytes -= len(request.body)
         if self._transport.is_closing():
             return
-        last = (self._ended or self._listener.draining) and not self._waiting
+        if self._listener.draining and self._state < _LAST:
+            self._stop(_LAST if self._state == _REQUEST else _CUT)
         self._since = self._listener.now
-        self._write(request, reply, keep=self._keep and not last)
-        if last or not self._keep:
-            self._state = _END
-            self._transport.close()
-        elif self._waiting:
-            self._answer_waiting()
+        ends = self._state >= _LAST and not self._waiting and self._refusal is None
+        self._write(request, reply, keep=not ends)
+        if self._waiting or self._state >= _LAST:
+            self._go_on()
 
-    def _answer_waiting(self) -> None:
-        """Begin the next request that waits; its answer begins the one after it."""
-        if self._waiting and self._writable and self._answered is None and not self._transport.is_closing():
-            self._begin(*self._waiting.popleft())
-        if self._paused and not self._waiting and not self._transport.is_closing():
-            self._paused = False
+    def _go_on(self) -> None:
+        """Begin the next request that waits; its answer begins the one after it. End where none comes any more."""
+        if not self._waiting:
+            self._finish()
+        elif self._writable:
+            self._begin(self._waiting.popleft())
+        if not (self._waiting or self._transport.is_closing()):
             self._transport.resume_reading()
 
     def _write(self, request: Request, reply: Reply, *, keep: bool) -> None:
@@ -314,48 +345,39 @@ class Connection(asyncio.Protocol):
         self._fault(413, f"{text}. Send several requests")
 
     def _fault(self, code: int, text: str) -> None:
+        if self._state >= _LAST:
+            return
+        method = self._parser.get_method().decode() if self._target else ""
         try:
-            request = Request(self._method(), self._target, self._headers, client=self._client)
+            request = Request(method, self._target, self._headers, client=self._client)
         except httptools.HttpParserInvalidURLError:
-            request = Request("", b"", {}, client=self._client)
+            request = Request(method, b"", {}, client=self._client)
         self._refuse(self._application.fault(request, code, text))
-
-    def _method(self) -> str:
-        """Return the method of the request that is being read, as far as one was."""
-        return self._parser.get_method().decode() if self._target else ""
 
     def _refuse(self, reply: Reply) -> None:
         """Answer what is being read, once those before it are answered, and read nothing more."""
-        if self._state == _END:
-            return
-        self._state, self._since = _END, self._listener.now
-        self._give_up_body()
-        if self._answered is not None or self._waiting:
-            # Their answers come first, and then the end: a client sends again what was not answered.
-            self._last()
-            return
-        self._write(Request("", b"", {}), reply, keep=False)
-        # A close with bytes unread would reset the connection, and with it the reply: let the client read, and close.
-        if self._transport.can_write_eof():
+        of_head = self._target and self._parser.get_method() == b"HEAD"
+        self._refusal = reply._replace(body=b"") if of_head else reply
+        self._stop(_CUT)
+        if self._answered is None and not self._waiting:
+            self._finish()
+
+    def _stop(self, state: int) -> None:
+        """Read nothing more."""
+        self._state, self._since = state, self._listener.now
+        self._traffic.buffered_bytes -= len(self._body)
+        self._body.clear()
+
+    def _finish(self) -> None:
+        """Close, where all is answered.
+
+        With bytes unread that would reset the connection, and with it the replies: the client of a connection that is
+        cut has time to read them, and closes.
+        """
+        if self._refusal is not None:
+            self._write(Request("", b"", {}), self._refusal, keep=False)
+            self._refusal = None
+        if self._state == _LAST:
+            self._transport.close()
+        elif self._transport.can_write_eof():
             self._transport.write_eof()
-        else:
-            self._transport.close()
-
-    def _last(self) -> None:
-        """Close after the answers to what has been read."""
-        self._state = _END
-        if self._waiting:
-            request, _ = self._waiting.pop()
-            self._waiting.append((request, False))
-        elif self._answered is not None:
-            self._keep = False
-        else:
-            self._transport.close()
-
-    def _patience_s(self) -> float:
-        """Return how long a client has that is told nothing more."""
-        return self._limits.unread_s if self._transport.get_write_buffer_size() else self._limits.linger_s
-
-    def _give_up_body(self) -> None:
-        self._traffic.buffered_bytes -= self._body_bytes
-        self._parts, self._body_bytes = [], 0

@@ -9,6 +9,7 @@ import ssl
 import time
 from contextlib import suppress
 from email.utils import formatdate
+from typing import Any
 
 from online.http.application import Application
 from online.http.connection import Connection
@@ -46,9 +47,9 @@ class Listener:
         loop = asyncio.get_running_loop()
         self._tick_due = loop.time()
         self._tick()
-        self._server = await loop.create_server(
-            lambda: Connection(self), sock=bound, ssl=tls, backlog=_BACKLOG, start_serving=True
-        )
+        # A handshake is the head of a connection. It has no clock of ours yet, and counts as none.
+        handshake: dict[str, Any] = {"ssl": tls, "ssl_handshake_timeout": self.limits.head_s} if tls else {}
+        self._server = await loop.create_server(lambda: Connection(self), sock=bound, backlog=_BACKLOG, **handshake)
 
     async def drain(self, within_s: float) -> int:
         """Accept nothing more, finish what is under way; return how many connections had to be cut."""
@@ -69,11 +70,9 @@ class Listener:
     def opened(self, connection: Connection) -> None:
         """Count a connection in; make room where there are too many."""
         self._connections.add(connection)
-        self.traffic.connections = len(self._connections)
         if len(self._connections) > self.limits.connections:
-            idle = [(each.idle_since, id(each), each) for each in self._connections if each.idle_since is not None]
-            for _, _, each in heapq.nsmallest(max(1, int(_ROOM * len(idle))), idle):
-                each.drain()
+            self._make_room()
+        self.traffic.connections = len(self._connections)
 
     def closed(self, connection: Connection) -> None:
         """Count a connection out."""
@@ -82,12 +81,19 @@ class Listener:
         if self._empty is not None and not self._connections:
             self._empty.set()
 
+    def _make_room(self) -> None:
+        """Close what has been idle for longest: the newcomer, where all others have requests."""
+        idle = [(since, id(each), each) for each in self._connections if (since := each.idle_since) is not None]
+        for _, _, each in heapq.nsmallest(max(1, int(_ROOM * len(idle))), idle):
+            each.abort()
+            self._connections.discard(each)  # now: the next newcomer may come before it is gone
+
     def _tick(self) -> None:
         loop = asyncio.get_running_loop()
         self.now = loop.time()
         self.traffic.lag_s = max(self.now - self._tick_due, 0.0)
         self.date = f"Date: {formatdate(time.time(), usegmt=True)}\r\n".encode()
-        for connection in list(self._connections):
-            connection.check(self.now)
         self._tick_due = self.now + _TICK_S
         self._timer = loop.call_at(self._tick_due, self._tick)
+        for connection in list(self._connections):
+            connection.check(self.now)
