@@ -38,13 +38,18 @@ class Listener:
         """Prepare; ``open`` begins."""
         self.application, self.limits, self.traffic = application, limits, traffic
         self.now, self.date, self.draining = 0.0, b"", False
-        self._connections = set[Connection]()
+        self._connections = dict[Connection, None]()  # in the order in which they came
         self._tick_due = 0.0
         self._empty: asyncio.Event | None = None
 
     async def open(self, bound: socket.socket, tls: ssl.SSLContext | None = None) -> None:
-        """Listen on a socket that is bound."""
+        """Listen on a socket that is bound.
+
+        Raises:
+            OSError: another socket listens there.
+        """
         loop = asyncio.get_running_loop()
+        bound.listen(_BACKLOG)  # uvloop would close it and say nothing where that fails
         self._tick_due = loop.time()
         self._tick()
         # A handshake is the head of a connection. It has no clock of ours yet, and counts as none.
@@ -69,24 +74,24 @@ class Listener:
 
     def opened(self, connection: Connection) -> None:
         """Count a connection in; make room where there are too many."""
-        self._connections.add(connection)
+        self._connections[connection] = None
         if len(self._connections) > self.limits.connections:
             self._make_room()
         self.traffic.connections = len(self._connections)
 
     def closed(self, connection: Connection) -> None:
         """Count a connection out."""
-        self._connections.discard(connection)
+        self._connections.pop(connection, None)
         self.traffic.connections = len(self._connections)
         if self._empty is not None and not self._connections:
             self._empty.set()
 
     def _make_room(self) -> None:
         """Close what has been idle for longest: the newcomer, where all others have requests."""
-        idle = [(since, id(each), each) for each in self._connections if (since := each.idle_since) is not None]
-        for _, _, each in heapq.nsmallest(max(1, int(_ROOM * len(idle))), idle):
+        idle = {each: since for each in self._connections if (since := each.idle_since) is not None}
+        for each in heapq.nsmallest(max(1, int(_ROOM * len(idle))), idle, key=idle.__getitem__):
             each.abort()
-            self._connections.discard(each)  # now: the next newcomer may come before it is gone
+            del self._connections[each]  # now: the next newcomer may come before it is gone
 
     def _tick(self) -> None:
         loop = asyncio.get_running_loop()

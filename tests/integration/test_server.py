@@ -24,6 +24,7 @@ import psutil
 import pytest
 
 from engine.registry import Registry
+from tests.support.certificate import make_certificate
 from tests.support.serving import ServerProcess
 from tests.support.synthetic import FINITE_NAME, NUMBERS_NAME, numbers_rows, publish_synthetic
 from tests.support.waiting import wait_until
@@ -318,13 +319,7 @@ def refused(port: int) -> bool:
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A certificate of 127.0.0.1 that signs itself, and its key."""
-    folder = tmp_path_factory.mktemp("tls")
-    chain, key = folder / "chain.pem", folder / "key.pem"
-    subject = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
-    new = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
-    subprocess.run([*new, "-keyout", str(key), "-out", str(chain), *subject], check=True, capture_output=True)
-    return chain, key
+    return make_certificate(tmp_path_factory.mktemp("tls"))
 
 
 def test_https_with_a_token_and_a_log_for_machines(

@@ -206,6 +206,8 @@ def test_longest_idle_makes_room() -> None:
     assert [each.closing for each in (wire.transport, second, third)] == [True, False, False]
     fourth, _ = wire.another()  # before the closed one is gone
     assert [each.closing for each in (second, third, fourth)] == [True, False, False]
+    more = [wire.another()[0] for _ in range(20)]  # in one second: the first to come are the first to go
+    assert [each.closing for each in more] == [True] * 18 + [False] * 2
     assert wire.traffic.connections == 3
 
 
