@@ -27,7 +27,8 @@ def supervise(config: ServeConfig, bound: socket.socket) -> int:
     """Serve a bound socket by ``config.workers`` processes until SIGTERM; return the exit code.
 
     The first worker loads everything and copies the tables, then the others start: what cannot be loaded is told once.
-    One that ends by itself ends the server with its exit code, for whatever restarts servers here to see.
+    One that ends by itself ends the server with its exit code, for whatever restarts servers here to see. A signal has
+    them drain, and a second one does not wait.
     """
     workers: list[BaseProcess] = []
     told: list[int] = []
@@ -35,7 +36,10 @@ def supervise(config: ServeConfig, bound: socket.socket) -> int:
     def end(number: int, _frame: object) -> None:
         told.append(number)
         for worker in workers:
-            worker.terminate()
+            if len(told) == 1:
+                worker.terminate()
+            else:
+                worker.kill()
 
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, end)
@@ -44,8 +48,11 @@ def supervise(config: ServeConfig, bound: socket.socket) -> int:
             announcement = "none yet"
             while announcement and not told and len(workers) < config.workers:
                 announcement = _start(config, bound, Team(folder, len(workers)), workers)
+            bound.close()  # the workers have it: when they drain, nobody may connect any more
             if announcement and not told:
                 print(f"{announcement} by {config.workers} workers", flush=True)
+            if told:  # maybe while a worker began, which then knows nothing of it yet
+                return 0
             ended = wait([worker.sentinel for worker in workers])
             first = next(worker for worker in workers if worker.sentinel in ended)
             first.join()  # its pipes are closed before it is gone
@@ -88,6 +95,7 @@ def _exit_code(worker: BaseProcess) -> int:
 
 
 def _work(config: ServeConfig, bound: socket.socket, team: Team, sender: Connection) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal: the supervisor hands it on
     start_logging(config.log_format)
     from online.worker import work
 

@@ -7,6 +7,7 @@ import logging
 import multiprocessing
 import os
 import resource
+import shutil
 import signal
 import socket
 import ssl
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import uvloop
 
-from engine.errors import BadSettings
+from engine.errors import BadSettings, Unavailable
 from online.config import ServeConfig
 from online.http.limits import Limits
 from online.http.listener import Listener
@@ -77,6 +78,9 @@ def work(
                 telling.cancel()
 
     cut = uvloop.run(serve())
+    supervisor = multiprocessing.parent_process()
+    if team and supervisor and not supervisor.is_alive():
+        shutil.rmtree(team.folder, ignore_errors=True)  # who made it cannot remove it any more
     if cut:
         _log.warning("%d requests were not done within --drain-s %d, and were cut", cut, config.drain_s)
         logging.shutdown()
@@ -111,12 +115,21 @@ async def _serve(config: ServeConfig, bound: socket.socket, listener: Listener, 
     def end() -> None:
         (hurry if told.is_set() else told).set()  # a second signal does not wait
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, end)
     supervisor = multiprocessing.parent_process()
-    if supervisor is not None:
+    if supervisor is None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, end)
+    else:
+        # One signal may come twice, from a service manager and from the supervisor, which kills where one must hurry.
+        loop.add_signal_handler(signal.SIGTERM, told.set)
         loop.add_reader(supervisor.sentinel, told.set)
-    await listener.open(bound, _tls(config))
+    try:
+        await listener.open(bound, _tls(config))
+    except OSError as error:  # who binds without listening keeps nobody from binding
+        message = (
+            f"{config.url} must be free to listen on: {error.strerror}. Stop what is there, or choose another --port"
+        )
+        raise Unavailable(message) from error
     announce()
     await told.wait()
     if supervisor is not None:
@@ -130,10 +143,17 @@ async def _serve(config: ServeConfig, bound: socket.socket, listener: Listener, 
 
 async def _tell(team: Team, serving: Serving) -> None:
     """Tell the other workers every second what this one has counted; remove tables that it serves no more."""
+    problem = ""
     while True:
-        team.tell(serving.own_snapshot())
         tables = [served.predictor.table for served in serving.holder.current.values()]
-        team.prune(table.spec.key for table in tables if table)
+        try:
+            team.tell(serving.own_snapshot())
+            team.prune(table.spec.key for table in tables if table)
+            problem = ""
+        except OSError as error:
+            if str(error) != problem:  # once, not every second
+                _log.error("the other workers' /metrics lack what this one has counted: %s", error)
+            problem = str(error)
         await asyncio.sleep(_TELL_S)
 
 
