@@ -71,7 +71,7 @@ class Connection(asyncio.Protocol):
         self._request: Request
         # Not a list of parts: those of tiny chunks take many times what they hold.
         self._body = bytearray()
-        self._framed_bytes = 0  # all that came since the read in which it began
+        self._framed_bytes = 0  # all that came in reads since the last request ended
         self._waiting: deque[Request] = deque()  # read, not begun
         self._answered: Request | None = None  # the one that the application has
         self._refusal: Reply | None = None  # what is told after all answers
@@ -134,7 +134,6 @@ class Connection(asyncio.Protocol):
     def on_message_begin(self) -> None:
         """Make room for a request."""
         self._target, self._headers, self._head_bytes = b"", {}, 0
-        self._framed_bytes = 0
         if self._state == _REQUEST:
             self._state, self._since = _HEAD, self._listener.now
 
@@ -200,7 +199,7 @@ class Connection(asyncio.Protocol):
         self._state, self._framed_bytes = _REQUEST, 0
         if not self._parser.should_keep_alive():
             self._stop(_LAST)
-        if self._answered is None and self._writable and not self._waiting:
+        if self._answered is None and self._writable:
             self._begin(request)
             return
         self._waiting.append(request)
@@ -376,7 +375,6 @@ class Connection(asyncio.Protocol):
         """
         if self._refusal is not None:
             self._write(Request("", b"", {}), self._refusal, keep=False)
-            self._refusal = None
         if self._state == _LAST:
             self._transport.close()
         elif self._transport.can_write_eof():

@@ -26,6 +26,7 @@ class WireTransport(asyncio.Transport):
         ended: whether it has said that it sends no more.
         closing: whether it was closed.
         aborted: whether at once.
+        lost: whether it is gone.
     """
 
     def __init__(self, *, tls: bool = False) -> None:
@@ -33,11 +34,12 @@ class WireTransport(asyncio.Transport):
         super().__init__({"peername": ("192.0.2.7", 4711), "ssl_object": object() if tls else None})
         self.sent, self.unread = bytearray(), 0
         self.reading, self.ended, self.closing, self.aborted = True, False, False, False
-        self._tls = tls
+        self.lost, self._tls = False, tls
 
     def write(self, data: Sent) -> None:
         """Take bytes, which must not come after the end."""
         assert not self.ended
+        assert not self.lost, "uvloop raises then"
         if not self.closing:
             self.sent += data
 
@@ -182,7 +184,7 @@ class Wire:
 
     def hang_up(self) -> None:
         """Let the connection be gone."""
-        self.transport.closing = True
+        self.transport.closing = self.transport.lost = True
         self.connection.connection_lost(None)
 
     def told(self, *methods: str) -> list[Told]:

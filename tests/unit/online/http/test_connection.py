@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import tracemalloc
 
 import pytest
 
@@ -214,9 +215,29 @@ def test_all_bodies_together_have_a_limit() -> None:
     assert wire.traffic.buffered_bytes == 0
 
 
+def test_tiny_chunks_take_no_more_memory_than_they_hold() -> None:
+    wire = Wire(body_bytes=1 << 20, buffered_bytes=1 << 20)
+    chunks = b"2\r\nxx\r\n" * 1000
+    wire.send(CHUNKED)
+    tracemalloc.start()
+    try:
+        for _ in range(100):
+            wire.send(chunks)
+        taken_bytes, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert wire.traffic.buffered_bytes == 200_000
+    assert taken_bytes < 300_000
+
+
 def test_idle_connection_holds_no_request() -> None:
     wire = Wire()
     wire.send(post(b"abc"))
+    wire.application.asked.clear()
+    wire.application.later = True
+    wire.send(post(b"abc") + post(b"def"))
+    wire.hang_up()
+    wire.answer()
     wire.application.asked.clear()
     gc.collect()
     assert not [each for each in gc.get_objects() if isinstance(each, Request)]
@@ -231,6 +252,7 @@ FIRST = b"GET / HTTP/1.1\r\nHost: x\r\n"
         (FIRST + b"X: " + b"x" * 1900 + b"\r\n\r\n", 200),
         (FIRST + b"X: " + b"x" * 2000 + b"\r\n\r\n", 431),
         (b"GET /" + b"x" * 2100 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 431),
+        (b"GET /" + b"x" * 1200 + b" HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 1200 + b"\r\n\r\n", 431),
         (FIRST + b"".join(b"X-%d: x\r\n" % number for number in range(300)) + b"\r\n", 431),
         (FIRST + b"X: x\r\n" * 20 + b"\r\n", 200),
         (FIRST + b"X: x\r\n" * 100 + b"\r\n", 431),  # joining them is work that grows with their square
@@ -244,7 +266,7 @@ FIRST = b"GET / HTTP/1.1\r\nHost: x\r\n"
     ],
 )
 def test_head_has_a_limit_and_what_is_no_body_too(sent: bytes, code: int) -> None:
-    for size in (1, 50):
+    for size in (1, 50, len(sent)):
         wire = Wire()
         wire.send(*[sent[place : place + size] for place in range(0, len(sent), size)])
         assert [each.code for each in wire.told()] == [code]
@@ -266,6 +288,7 @@ def test_many_headers_of_one_name_are_not_joined_without_end() -> None:
         (b"GET / HTTP/1.0\r\n\r\n", 200),
         (b"GET / HTTP/1.1\r\nHost: x\r\nhost: x\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nHost:\r\n\r\n", 200),
+        (post(b"abc", b"Host: x"), 400),
         (b"CONNECT example.com:443 HTTP/1.1\r\nHost: x\r\n\r\n", 400),
         (b"CONNECT /x HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc", 400),
         (b"CONNECT /x HTTP/1.1\r\nHost: x\r\nUpgrade: a\r\nConnection: upgrade\r\nContent-Length: 3\r\n\r\nabc", 400),

@@ -26,6 +26,23 @@ def test_head_must_come_in_time() -> None:
     assert wire.application.faults == [(408, "/")]
 
 
+def test_each_part_of_a_request_has_a_clock_of_its_own() -> None:
+    wire = Wire(head_s=10, stall_s=10, idle_s=75, linger_s=2)
+    wire.wait(70)
+    wire.send(POST[:5])
+    wire.wait(9)
+    wire.send(POST[5:])
+    wire.wait(9)
+    wire.send(b"0123456789")
+    wire.wait(70)
+    wire.send(b"POST /p")
+    wire.wait(9)
+    wire.send(b" HTTP/1.1\r\nHost: x\r\nContent-Length: 99999\r\n\r\n")
+    wire.wait(2)
+    assert [each.code for each in wire.told()] == [200, 413]
+    assert not wire.transport.aborted
+
+
 def test_body_must_go_on() -> None:
     wire = Wire(stall_s=10)
     wire.send(POST)
@@ -222,6 +239,16 @@ def test_newcomer_finds_no_room_where_all_have_requests() -> None:
     assert newcomer.closing
     assert not wire.transport.closing
     assert wire.traffic.connections == 2
+
+
+def test_bytes_of_what_waits_are_given_back_with_the_connection() -> None:
+    wire = Wire(Recorder(later=True))
+    wire.send((POST + b"0123456789") * 3 + POST + b"abc")
+    assert wire.traffic.buffered_bytes == 33
+    wire.hang_up()
+    assert wire.traffic.buffered_bytes == 10  # the application has it
+    wire.answer()
+    assert wire.traffic.buffered_bytes == 0
 
 
 EVENTS = st.one_of(
