@@ -10,7 +10,9 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from urllib.parse import urlencode
 
 import psutil
 import pytest
@@ -32,8 +34,8 @@ def team(published: Path, tmp_path: Path) -> Iterator[ServerProcess]:
     options = ["--workers", "3", "--scratch", str(scratch)]
     with ServerProcess(published, *options, logs=tmp_path / "log") as running:
         yield running
-        # What a killed supervisor leaves is removed by its workers; by the time they are gone it is.
-        wait_until(lambda: not any(scratch.iterdir()), what="nothing is left", timeout_s=30)
+    # What a killed supervisor leaves is removed by its workers.
+    wait_until(lambda: not any(scratch.iterdir()), what="nothing is left", timeout_s=30)
 
 
 def begin(team: ServerProcess) -> socket.socket:
@@ -97,6 +99,28 @@ def test_killed_supervisor_leaves_requests_done_and_nothing_else(team: ServerPro
         team.process.kill()
         assert [each.code for each in end(connection)] == [200]
     wait_until(lambda: not any(map(psutil.pid_exists, workers)), what="the workers are gone", timeout_s=20)
+
+
+def test_counts_that_cannot_be_told_are_told_later(team: ServerProcess, tmp_path: Path) -> None:
+    (folder,) = (tmp_path / "scratch").iterdir()
+    obstacles = [folder / f"{number}.new" for number in range(3)]
+    for each in obstacles:
+        wait_until(partial(made, each), what="it stands in the way", timeout_s=30)
+    lacks = "the other workers' /metrics lack what this one has counted"
+    wait_until(lambda: team.log.count(lacks) == 3, what="all have told of it", timeout_s=30)
+    for _ in range(10):
+        assert team.request(f"/v1/models/{FINITE_NAME}:predict?{urlencode(ROW)}")[0] == 200
+    for each in obstacles:
+        each.rmdir()
+    team.wait_for_metric('foretable_table_hits_total{model="synthetic"}', 10)
+    assert team.log.count(lacks) == 3
+
+
+def made(folder: Path) -> bool:
+    """Make a folder, unless a file of that name is just being written."""
+    with suppress(FileExistsError):
+        folder.mkdir()
+    return folder.is_dir()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
