@@ -1,0 +1,1 @@
+"""The Kafka consumer: requests in, predictions out, exactly once."""

@@ -1,0 +1,145 @@
+"""The contract of a Kafka client, and how one is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from engine.errors import BadSettings, ForetableError, Unavailable
+from streaming.record import Outgoing, Partition, Record
+
+CLIENTS = ("kafka-python", "confluent")
+# Called with the partitions that this member has lost; what it has of them must not be committed any more.
+Lost = Callable[[Sequence[Partition]], None]
+
+
+class Fenced(ForetableError):
+    """Another producer took this one's transactional id: of the two, the newer goes on. Stop."""
+
+    exit_code = 75
+
+
+class Aborted(Unavailable):
+    """The transaction cannot be committed, and nothing of it is seen. Abort it, rewind, and do its records again."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClientSettings:
+    """How a client is set up. Times are in milliseconds, as Kafka's are.
+
+    Attributes:
+        servers: where to find the brokers: ``host:port``, joined by commas.
+        group: of the consumers that share the topic.
+        transactional_id: stable over restarts of one instance and its own; None commits offsets without transactions.
+        instance_id: of a static member, which keeps its partitions over a restart; None for a dynamic one.
+        session_timeout_ms: after which a member that is not heard of has lost its partitions.
+        max_poll_interval_ms: after which a member that does not poll has lost them.
+        transaction_timeout_ms: after which the broker aborts a transaction that its producer left.
+        linger_ms: how long a record waits for others to be sent with.
+        fetch_wait_ms: how long the broker waits for ``fetch_min_bytes``.
+        fetch_min_bytes: what a fetch should bring.
+        retry_backoff_ms: before a request is sent again; transactions wait for it in the ordinary course of things.
+        compression: of what is sent: none, gzip, lz4, snappy or zstd.
+        security: further settings by librdkafka's names: ``security.protocol``, ``sasl.mechanism``, ``ssl.ca.location`` …
+    """
+
+    servers: str
+    group: str
+    transactional_id: str | None
+    instance_id: str | None = None
+    session_timeout_ms: int = 45_000
+    max_poll_interval_ms: int = 300_000
+    transaction_timeout_ms: int = 60_000
+    linger_ms: int = 0
+    fetch_wait_ms: int = 100
+    fetch_min_bytes: int = 1
+    retry_backoff_ms: int = 3
+    compression: str = "none"
+    security: Mapping[str, str] = field(default_factory=dict)
+
+
+class Client(Protocol):
+    """A member of a consumer group, with a producer beside it. One thread uses it.
+
+    Reads only what is committed. Errors: ``Unavailable`` where trying again may help (a broker that is away, a timeout),
+    ``Aborted`` where the transaction under way is lost, ``Fenced`` where the member must stop, ``BadSettings`` where the
+    settings or rights are wrong (an unknown topic, a refused password).
+    """
+
+    def subscribe(self, topic: str, lost: Lost) -> None:
+        """Join the group for a topic (cooperative-sticky), from its last commit on, or else the topic's beginning.
+
+        ``lost`` is called within ``poll``.
+        """
+
+    def poll(self, timeout_s: float, most: int) -> list[Record]:
+        """Return up to so many records of the partitions that are not paused; none within the time: an empty list.
+
+        Takes part in rebalances: must be called within ``max_poll_interval_ms``, if need be with all paused.
+        """
+
+    def pause(self, partitions: Iterable[Partition]) -> None:
+        """Let ``poll`` return nothing of these, from now on; what was fetched of them already is kept for later."""
+
+    def resume(self, partitions: Iterable[Partition]) -> None:
+        """Undo ``pause``."""
+
+    @property
+    def assigned(self) -> frozenset[Partition]:
+        """The partitions that this member has now."""
+
+    def rewind(self) -> None:
+        """Go back, in all partitions of this member, to what is committed; after an abort, or a commit that failed."""
+
+    def partitions_of(self, topic: str) -> int:
+        """Return how many partitions a topic has; raise ``BadSettings`` where there is no such topic."""
+
+    def begin(self) -> None:
+        """Begin a transaction; nothing without transactions."""
+
+    def send(self, record: Outgoing) -> None:
+        """Send a record, in the transaction where there is one; does not wait. Errors may come with the commit.
+
+        Raises:
+            TooLarge: it is larger than the client or, as far as it knows, the topic takes.
+        """
+
+    def commit(self, offsets: Mapping[Partition, int]) -> None:
+        """Commit what was sent and, with it, the offsets of the next records to read; wait until it is done.
+
+        Without transactions: wait for what was sent, then commit the offsets. A record that the broker refuses for its
+        size raises ``TooLarge``; the transaction must then be aborted.
+        """
+
+    def abort(self) -> None:
+        """Abort the transaction under way, if any."""
+
+    def lag(self) -> dict[Partition, tuple[int, int]]:
+        """Return, by assigned partition, the next offset to read and the end of what is committed there.
+
+        No answer within a second, or one that is not known yet, leaves a partition out.
+        """
+
+    def close(self) -> None:
+        """Leave the group (a static member stays), abort what is under way, close the connections."""
+
+
+class TooLarge(BadSettings):
+    """A record is larger than what the topic takes."""
+
+
+def open_client(name: str, settings: ClientSettings) -> Client:
+    """Open a client by its name in ``CLIENTS``; connects, and claims the transactional id.
+
+    Raises:
+        Unavailable: no broker answers.
+        BadSettings: the client's library is not installed, or the settings are wrong.
+    """
+    if name == "confluent":
+        from streaming.clients.confluent import ConfluentClient
+
+        return ConfluentClient(settings)
+    from streaming.clients.kafka_python import KafkaPythonClient
+
+    return KafkaPythonClient(settings)
