@@ -23,6 +23,8 @@ from engine.numbering import Numbering
 _SHARED_ROWS = 1 << 12
 # Of so many a column takes about a millisecond: all cores, whatever else they have to do.
 _THREADED_ROWS = 1 << 16
+# Of one row.
+_NO_NUMBERS = np.empty((0, 1), np.float32)
 Column: TypeAlias = "pa.Array | pa.ChunkedArray | list[object]"
 
 
@@ -32,6 +34,7 @@ class FeatureSpace:
     Attributes:
         features: in order.
         names: their names.
+        named: each by its name.
         numbering: ordinals of a finite space; None where some feature is a number or a tensor.
         fingerprint: SHA-256 of the declaration, as hex. Two spaces with the same one encode alike.
     """
@@ -47,6 +50,7 @@ class FeatureSpace:
         if not self.features or len(set(self.names)) != len(self.names):
             message = f"a feature space must have features of distinct names; got {list(self.names)}"
             raise BadSettings(message)
+        self.named = {feature.name: feature for feature in self.features}
         self._encoders: dict[str, Encoder] = {feature.name: encoder_of(feature) for feature in self.features}
         self.index_features = tuple(feature for feature in self.features if isinstance(feature, IndexFeature))
         self._index = [e for e in self._encoders.values() if isinstance(e, (CategoricalEncoder, BucketedEncoder))]
@@ -78,7 +82,10 @@ class FeatureSpace:
         """
         if row.keys() != self._encoders.keys():
             self._check_names(row)
-        encoded = {name: encoder.one(row[name]) for name, encoder in self._encoders.items()}
+        values = [encoder.one(row[name]) for name, encoder in self._encoders.items()]
+        if self.numbering is not None:  # all of one kind
+            return Inputs(np.array(values, np.int32).reshape(-1, 1), _NO_NUMBERS)
+        encoded = dict(zip(self.names, values, strict=True))
         return Inputs(
             np.array([encoded[feature.name] for feature in self.index_features], np.int32).reshape(-1, 1),
             np.array([encoded[feature.name] for feature in self.number_features], np.float32).reshape(-1, 1),

@@ -39,7 +39,9 @@ class Metrics:
 
     def observe_compute(self, place: tuple[str, str], seconds: float) -> None:
         """Count what one request's call of the predictor took, by model and source."""
-        counts = self.compute.setdefault(place, _zeros())
+        counts = self.compute.get(place)
+        if counts is None:
+            counts = self.compute[place] = _zeros()
         counts[bisect_left(BUCKETS, seconds)] += 1
         counts[-1] += seconds
 

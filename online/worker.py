@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import multiprocessing
 import os
@@ -67,6 +68,7 @@ def work(
     Follower(holder, config, beside, team_folder=folder).start()
     Scrubber(holder, config.scrub_s).start()
     sys.setswitchinterval(_SWITCH_S)
+    gc.freeze()  # what is loaded stays: to look through it again and again for garbage stops all threads each time
     listener = Listener(app, _limits(config), traffic)
 
     async def serve() -> int:

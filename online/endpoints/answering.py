@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from time import perf_counter
 
 from engine.answer import Answer, Answers, Source
@@ -30,6 +30,20 @@ def answer_row(predictor: Predictor, exchange: Exchange, ask: AskRow) -> Answer:
             raise
         answer = Answer(tuple(predictor.default[0].tolist()), Source.DEFAULT)
     exchange.source, exchange.compute_s = answer.source.text, perf_counter() - started
+    return answer
+
+
+def answer_only_row(predictor: Predictor, exchange: Exchange, row: Mapping[str, object]) -> Answer:
+    """Return the answer to the only row of a body, by the shortest path; raise as ``answer_row``."""
+
+    def ask(deadline: float | None) -> Answer:
+        try:
+            return predictor.predict_row(row, deadline=deadline)
+        except InvalidInput as error:
+            raise fault_of(0, error) from error
+
+    answer = answer_row(predictor, exchange, ask)
+    exchange.rows = {answer.source: 1}
     return answer
 
 

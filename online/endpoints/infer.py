@@ -5,10 +5,8 @@ from __future__ import annotations
 from functools import partial
 
 import numpy as np
+import numpy.typing as npt
 
-from engine.answer import Answers
-from engine.errors import InvalidInput
-from engine.predictor import Predictor
 from online.body import UnsupportedBody, body_of
 from online.endpoints import answering
 from online.endpoints.work import Work
@@ -43,25 +41,19 @@ def _infer(serving: Serving, served: Served, exchange: Exchange) -> Reply:
         max_rows=serving.config.max_rows,
     )
     exchange.timeout_s = asked.timeout_s
-    answers = answering.answer_rows(predictor, exchange, asked.rows, lambda until: _answers(predictor, asked, until))
+    if asked.rows == 1:
+        answer = answering.answer_only_row(predictor, exchange, asked.row())
+        return _reply(served, asked, np.array([answer.values], np.float32), answer.source.text)
+    answers = answering.answer_rows(
+        predictor, exchange, asked.rows, lambda until: predictor.predict(asked.table(), deadline=until)
+    )
     answering.refuse_faults(answers)
-    return _reply(served, asked, answers, counted(exchange.rows))
+    return _reply(served, asked, answers.values, counted(exchange.rows))
 
 
-def _answers(predictor: Predictor, asked: InferRequest, deadline: float | None) -> Answers:
-    if asked.rows > 1:
-        return predictor.predict(asked.table(), deadline=deadline)
-    row = asked.row()
-    try:
-        answer = predictor.predict_row(row, deadline=deadline)
-    except InvalidInput as error:
-        raise answering.fault_of(0, error) from error
-    return Answers(np.array([answer.values], np.float32), np.array([answer.source], np.uint8))
-
-
-def _reply(served: Served, asked: InferRequest, answers: Answers, sources: str) -> Reply:
+def _reply(served: Served, asked: InferRequest, values: npt.NDArray[np.float32], sources: str) -> Reply:
     identity = Identity(served.model, served.release, sources, asked.id)
-    rendered, json_bytes = render(answers.values, served.predictor.schema, asked.outputs, identity)
+    rendered, json_bytes = render(values, served.predictor.schema, asked.outputs, identity)
     if json_bytes is None:
         return Reply(200, served.renderer.batch_headers(sources, rendered, JSON), rendered)
     headers = served.renderer.batch_headers(sources, rendered, _OCTETS)

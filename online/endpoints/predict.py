@@ -6,7 +6,6 @@ from functools import partial
 
 import numpy as np
 
-from engine.answer import Answer
 from engine.errors import InvalidInput
 from online.arrow_body import parse_arrow, render_arrow
 from online.arrow_columns import check_columns
@@ -60,16 +59,7 @@ def _json(serving: Serving, served: Served, exchange: Exchange) -> Reply:
 
 
 def _one_row(served: Served, exchange: Exchange, body: PredictBody) -> Reply:
-    """Answer a body of one row on the shortest path."""
-
-    def ask(deadline: float | None) -> Answer:
-        try:
-            return served.predictor.predict_row(body.rows[0], deadline=deadline)
-        except InvalidInput as error:
-            raise answering.fault_of(0, error) from error
-
-    answer = answering.answer_row(served.predictor, exchange, ask)
-    exchange.rows = {answer.source: 1}
+    answer = answering.answer_only_row(served.predictor, exchange, body.rows[0])
     renderer, values = served.renderer, np.array([answer.values], np.float32)
     rendered = renderer.outputs(values) if body.columnar else renderer.predictions(values)
     return Reply(200, renderer.batch_headers(answer.source.text, rendered), rendered)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
@@ -24,8 +23,7 @@ _SHARED_MEMORY = ("shared_memory_region", "shared_memory_offset", "shared_memory
 _SEQUENCE = ("sequence_id", "sequence_start", "sequence_end")
 
 
-@dataclass(frozen=True, kw_only=True)
-class InferRequest:
+class InferRequest(NamedTuple):
     """A request, read; values are not judged yet, but by the space's encoders.
 
     Attributes:
@@ -113,12 +111,11 @@ def _tensors(inputs: object, binary: memoryview, space: FeatureSpace, max_rows: 
     if not isinstance(inputs, list) or not inputs:
         message = f"'inputs' must be a list of tensors, one a feature ({', '.join(space.names)}); got {kind_of(inputs)}"
         raise InvalidInput(message, cause="bad_body")
-    features = {feature.name: feature for feature in space.features}
     tensors: dict[str, InputTensor] = {}
-    used = 0
+    used, rows = 0, 0
     for item in inputs:
         name = _name(item, "inputs")
-        feature = features.get(name)
+        feature = space.named.get(name)
         if feature is None:
             message = f"feature {name[:80]!r} must be one of {', '.join(space.names)}. Remove it"
             raise InvalidInput(message, cause="extra_feature", feature=name[:80])
@@ -129,18 +126,19 @@ def _tensors(inputs: object, binary: memoryview, space: FeatureSpace, max_rows: 
         if shape[0] > max_rows:
             message = f"a request must have {max_rows} rows or fewer; got {shape[0]}. Send several requests"
             raise TooManyRows(message, cause="too_many_rows")
-        first = next(iter(tensors.values()), None)
-        if first is not None and shape[0] != first.shape[0]:
-            message = f"feature {name!r} must have {first.shape[0]} rows, as {first.feature.name!r}; got {shape[0]}"
+        if shape[0] != rows and tensors:
+            message = f"feature {name!r} must have {rows} rows, as {next(iter(tensors))!r}; got {shape[0]}"
             raise InvalidInput(message, cause="bad_body", feature=name)
-        data = _data(item, f"feature {name!r}", binary[used:])
-        used += len(data) if isinstance(data, memoryview) else 0
+        rows, data = shape[0], item.get("data")
+        if type(data) is not list or not data or "parameters" in item:  # most have a list, and nothing else to look at
+            data = _data(item, f"feature {name!r}", binary[used:])
+            used += len(data) if isinstance(data, memoryview) else 0
         tensors[name] = InputTensor(feature, datatype_named(item.get("datatype"), feature), shape, data)
     if used != len(binary):
         message = f"binary_data_size of all inputs must add up to the {len(binary)} bytes behind the JSON; got {used}"
         raise InvalidInput(message, cause="bad_body")
-    missing = next((name for name in space.names if name not in tensors), None)
-    if missing is not None:
+    if len(tensors) < len(space.names):
+        missing = next(name for name in space.names if name not in tensors)
         message = f"feature {missing!r} must be given; got {', '.join(tensors)}"
         raise InvalidInput(message, cause="missing_feature", feature=missing)
     return tensors

@@ -31,7 +31,7 @@ class ClientSettings:
     Attributes:
         servers: where to find the brokers: ``host:port``, joined by commas.
         group: of the consumers that share the topic.
-        transactional_id: stable over restarts of one instance and its own; None commits offsets without transactions.
+        transactional_id: one instance's own, stable over its restarts; None commits offsets without transactions.
         instance_id: of a static member, which keeps its partitions over a restart; None for a dynamic one.
         session_timeout_ms: after which a member that is not heard of has lost its partitions.
         max_poll_interval_ms: after which a member that does not poll has lost them.
@@ -39,9 +39,9 @@ class ClientSettings:
         linger_ms: how long a record waits for others to be sent with.
         fetch_wait_ms: how long the broker waits for ``fetch_min_bytes``.
         fetch_min_bytes: what a fetch should bring.
-        retry_backoff_ms: before a request is sent again; transactions wait for it in the ordinary course of things.
+        retry_backoff_ms: before a request is sent again; transactions wait for it in the ordinary course.
         compression: of what is sent: none, gzip, lz4, snappy or zstd.
-        security: further settings by librdkafka's names: ``security.protocol``, ``sasl.mechanism``, ``ssl.ca.location`` …
+        security: further settings by librdkafka's names: ``security.protocol``, ``sasl.mechanism`` …
     """
 
     servers: str
@@ -62,9 +62,9 @@ class ClientSettings:
 class Client(Protocol):
     """A member of a consumer group, with a producer beside it. One thread uses it.
 
-    Reads only what is committed. Errors: ``Unavailable`` where trying again may help (a broker that is away, a timeout),
-    ``Aborted`` where the transaction under way is lost, ``Fenced`` where the member must stop, ``BadSettings`` where the
-    settings or rights are wrong (an unknown topic, a refused password).
+    Reads only what is committed. Errors: ``Unavailable`` where trying again may help (a broker that is away, a
+    timeout), ``Aborted`` where the transaction under way is lost, ``Fenced`` where the member must stop,
+    ``BadSettings`` where the settings or rights are wrong (an unknown topic, a refused password).
     """
 
     def subscribe(self, topic: str, lost: Lost) -> None:
