@@ -9,6 +9,7 @@ from engine.errors import BadSettings
 from engine.settings import SettingsParser, integer, names, one_of, seconds, setting, text
 
 FORMATS = ("text", "json")
+PRIORITIES = ("idle", "normal")
 REQUEST_LOGS = ("none", "errors", "all")
 
 
@@ -32,6 +33,11 @@ class ServeConfig:
         "processes that serve the port; they share tables, and each has models of its own", integer(1, 64), default=1
     )
     threads: int = setting("model interpreters a worker: rows that infer at once", integer(1, 256), default=2)
+    model_priority: str = setting(
+        "idle: threads that infer give way to lookups at once; normal: where other programs share the container",
+        one_of(*PRIORITIES),
+        default="idle",
+    )
     scratch: str | None = setting(
         "directory for private copies of tables; the system's if not given", text, default=None
     )

@@ -14,6 +14,7 @@ from online.failure import RETRY_AFTER, failure, told
 from online.http.application import Send
 from online.http.reply import Reply, header
 from online.http.request import Request
+from online.scheduling import give_way
 from online.serving import Serving
 from online.threads import Threads
 from online.token import Tokens
@@ -44,7 +45,8 @@ class Front:
         """Answer by ``serving``, and by ``views`` what is no request for predictions."""
         self.serving, self._views, self._tokens = serving, views, tokens
         # More would only wait for interpreters, and take them out of turn.
-        self._workers = Threads(serving.config.threads, "worker")
+        config = serving.config
+        self._workers = Threads(config.threads, "worker", give_way if config.model_priority == "idle" else None)
         self._describer = Threads(1, "describer")
 
     def refuse(self, request: Request) -> Reply | None:

@@ -14,9 +14,9 @@ from online.http.reply import Reply
 class Threads:
     """A number of threads. All methods are for the event loop's thread."""
 
-    def __init__(self, number: int, name: str) -> None:
-        """Start them when there is something to do."""
-        self._pool = ThreadPoolExecutor(number, name)
+    def __init__(self, number: int, name: str, begin: Callable[[], None] | None = None) -> None:
+        """Start them when there is something to do; each begins with ``begin``."""
+        self._pool = ThreadPoolExecutor(number, name, begin)
 
     def run(self, call: Callable[[], Reply], exchange: Exchange, end: Callable[[Reply], None]) -> Future[None]:
         """Let a thread make the reply to a request; ``end`` gets it, or what its failure is told as, on this thread.

@@ -403,3 +403,14 @@ def test_port_that_is_taken(server: ServerProcess, published: Path) -> None:
     done = run("--registry", str(published), "--port", str(server.port))
     assert done.returncode == 75
     assert f"127.0.0.1:{server.port} must be free to bind" in done.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "SCHED_IDLE"), reason="the priority is Linux's")
+@pytest.mark.parametrize("priority, policy", [("idle", "SCHED_IDLE"), ("normal", "SCHED_OTHER")])
+def test_threads_that_infer_give_way(published: Path, tmp_path: Path, priority: str, policy: str) -> None:
+    with ServerProcess(published, "--model-priority", priority, logs=tmp_path / "log") as running:
+        before = {thread.id for thread in psutil.Process(running.process.pid).threads()}
+        assert running.request(PREDICT, {"instances": [ROW] * 1000})[0] == 200
+        begun = {thread.id for thread in psutil.Process(running.process.pid).threads()} - before
+        assert {os.sched_getscheduler(thread) for thread in begun} == {getattr(os, policy)}
+        assert os.sched_getscheduler(running.process.pid) == os.SCHED_OTHER  # the event loop
