@@ -29,6 +29,10 @@ class InvalidInput(ForetableError):
         self.feature = feature
 
 
+class TooManyRows(InvalidInput):
+    """There are more rows than are taken at once: send fewer."""
+
+
 class BadSettings(ForetableError):
     """The caller's settings or arguments are at fault: fix the command."""
 

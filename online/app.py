@@ -5,10 +5,10 @@ from __future__ import annotations
 from online.admission import Admission
 from online.config import ServeConfig
 from online.front import Front
-from online.holder import Holder
 from online.http.traffic import Traffic
 from online.metrics import Metrics
 from online.request_log import RequestLog
+from online.served import ServedHolder
 from online.serving import Serving
 from online.team import Team
 from online.token import Tokens
@@ -16,7 +16,7 @@ from online.views.flask_app import create_flask_app
 
 
 def create_app(
-    holder: Holder,
+    holder: ServedHolder,
     config: ServeConfig,
     *,
     tokens: Tokens | None = None,

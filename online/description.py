@@ -7,8 +7,8 @@ from typing import Any
 
 from engine.feature import Categorical, Feature, Tensor
 from engine.output import Output
-from online.holder import Holder, Served
 from online.predict_body import SIGNATURE
+from online.served import Served, ServedHolder
 
 
 def status(served: Sequence[Served]) -> dict[str, Any]:
@@ -50,7 +50,7 @@ def metadata(served: Served) -> dict[str, Any]:
     }
 
 
-def readiness(holder: Holder) -> dict[str, Any]:
+def readiness(holder: ServedHolder) -> dict[str, Any]:
     """Return what is served at each label, and why a label cannot be followed where one cannot."""
     models: dict[str, dict[str, Any]] = {}
     for place in holder.checked:

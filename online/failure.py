@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import logging
 
-from engine.errors import BadSettings, DeadlineExceeded, ForetableError, InvalidInput, NotFound, Unavailable
+from engine.errors import (
+    BadSettings,
+    DeadlineExceeded,
+    ForetableError,
+    InvalidInput,
+    NotFound,
+    TooManyRows,
+    Unavailable,
+)
 from online.body import UnsupportedBody
 from online.exchange import Exchange
 from online.http.reply import Reply, header
-from online.predict_body import TooManyRows
 from online.request_log import printable
 from online.responses import JSON, NO_STORE, content_length, to_json
 

@@ -5,15 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from engine.errors import InvalidInput
+from engine.errors import InvalidInput, TooManyRows
 from engine.space import FeatureSpace
-from online.json_document import kind_of, parse_json
+from engine.wire.json_document import kind_of, parse_json
 
 SIGNATURE = "serving_default"
-
-
-class TooManyRows(InvalidInput):
-    """The body has more rows than the server takes at once."""
 
 
 @dataclass(frozen=True)

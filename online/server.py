@@ -15,7 +15,7 @@ from pathlib import Path
 from engine.errors import BadSettings, ForetableError, Unavailable
 from engine.settings import described
 from online.config import ServeConfig, parse_config
-from online.logs import start_logging
+from engine.logs import start_logging
 from online.supervisor import supervise
 from online.token import Tokens
 
@@ -56,11 +56,11 @@ def serve(config: ServeConfig) -> int:
 
 def _check(config: ServeConfig) -> int:
     """Load everything, score one row of each model, and say so."""
-    from online.holder import warm_up
+    from engine.loading import warm_up
     from online.worker import load_holder
 
     for (model, label), served in load_holder(config).current.items():
-        source = warm_up(served).text
+        source = warm_up(served.predictor).text
         print(f"checked {model} release {served.release} (label {label}): a golden row is answered by the {source}")
     return 0
 

@@ -8,11 +8,11 @@ from time import perf_counter
 from online.admission import Admission
 from online.config import ServeConfig
 from online.exchange import Exchange, exchange_headers
-from online.holder import Holder
 from online.http.reply import Reply
 from online.http.traffic import Traffic
 from online.metrics import Metrics
 from online.request_log import RequestLog
+from online.served import ServedHolder
 from online.snapshot import Snapshot
 from online.team import Team
 
@@ -31,7 +31,7 @@ class Serving:
         team: the workers of this server, where there are several.
     """
 
-    holder: Holder
+    holder: ServedHolder
     config: ServeConfig
     metrics: Metrics
     admission: Admission

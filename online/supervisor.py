@@ -14,7 +14,7 @@ from multiprocessing.process import BaseProcess
 
 from engine.errors import EngineBug, ForetableError
 from online.config import ServeConfig
-from online.logs import start_logging
+from engine.logs import start_logging
 from online.team import Team
 
 _log = logging.getLogger(__name__)

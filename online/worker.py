@@ -29,7 +29,7 @@ from online.team import Team
 from online.token import Tokens
 
 if TYPE_CHECKING:
-    from online.holder import Holder
+    from online.served import ServedHolder
     from online.serving import Serving
 
 _log = logging.getLogger(__name__)
@@ -56,16 +56,19 @@ def work(
         ForetableError: something cannot be loaded.
     """
     sys.meta_path.insert(0, _NoPandas())
+    from engine.follower import Follower
+    from engine.registry import Registry
+    from engine.scrubber import Scrubber
     from online.app import create_app
-    from online.follower import Follower
-    from online.scrubber import Scrubber
+    from online.served import load
 
     tokens = Tokens(config.token_file) if config.token_file else None
     folder = team.folder if team else None
     holder, traffic = load_holder(config, team_folder=folder), Traffic()
     app = create_app(holder, config, tokens=tokens, traffic=traffic, team=team)
     beside = [tokens.refresh] if tokens else []
-    Follower(holder, config, beside, team_folder=folder).start()
+    load_one = partial(load, config=config, team_folder=folder)
+    Follower(holder, Registry(config.registry), load_one, poll_s=config.poll_s, beside=beside).start()
     Scrubber(holder, config.scrub_s).start()
     sys.setswitchinterval(_SWITCH_S)
     gc.freeze()  # what is loaded stays: to look through it again and again for garbage stops all threads each time
@@ -91,22 +94,24 @@ def work(
     return 0
 
 
-def load_holder(config: ServeConfig, *, team_folder: str | None = None) -> Holder:
+def load_holder(config: ServeConfig, *, team_folder: str | None = None) -> ServedHolder:
     """Load what the labels of the configured models point to.
 
     Raises:
         ForetableError: there is nothing to serve, or something cannot be loaded.
     """
+    from engine.holder import load_labelled
     from engine.registry import Registry
-    from online.holder import Holder, load_labelled
+    from online.served import ServedHolder, load
 
     registry = Registry(config.registry)
     models = [registry.existing_model(name) for name in config.models] or list(map(registry.model, registry.models()))
     if not models:
         message = f"registry {registry.url} must have a model; got none. Train and publish one first"
         raise BadSettings(message)
-    loaded = [served for model in models for served in load_labelled(model, config, team_folder=team_folder)]
-    return Holder(loaded, config.labels)
+    load_one = partial(load, config=config, team_folder=team_folder)
+    loaded = [served for model in models for served in load_labelled(model, config.labels, load_one)]
+    return ServedHolder(loaded, config.labels)
 
 
 async def _serve(config: ServeConfig, bound: socket.socket, listener: Listener, announce: Callable[[], object]) -> int:
@@ -159,7 +164,7 @@ async def _tell(team: Team, serving: Serving) -> None:
         await asyncio.sleep(_TELL_S)
 
 
-def _announcement(config: ServeConfig, holder: Holder) -> str:
+def _announcement(config: ServeConfig, holder: ServedHolder) -> str:
     first = config.labels[0]
     releases = ", ".join(
         f"{model} release {served.release}" + (f" at {label}" if label != first else "")

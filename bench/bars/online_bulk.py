@@ -19,7 +19,7 @@ from bench.rates import interleaved, ratio
 from bench.server_process import ServerProcess
 from bench.timing import seconds
 from engine.errors import EngineBug
-from online.media_types import ARROW_STREAM
+from engine.wire.media_types import ARROW_STREAM
 
 BULK_ROWS = 10_000
 

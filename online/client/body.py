@@ -11,10 +11,10 @@ import orjson
 import pyarrow as pa
 
 from engine.errors import BadSettings, InvalidInput
+from engine.wire.media_types import ARROW_STREAM
 from online.client.batches import Batch
 from online.client.float_text import to_float32
 from online.client.predictions import Predictions
-from online.media_types import ARROW_STREAM
 
 # The name of the only output, in a JSON body that does not say it.
 NAMELESS = ""

@@ -11,11 +11,11 @@ from online.body import UnsupportedBody, body_of
 from online.endpoints import answering
 from online.endpoints.work import Work
 from online.exchange import Exchange
-from online.holder import Served
 from online.http.reply import Reply, header
 from online.open_inference.request import HEADER_LENGTH, InferRequest, parse_request
 from online.open_inference.response import Identity, render
 from online.responses import JSON, counted
+from online.served import Served
 from online.serving import Serving
 
 # What a request may say that it is: clients say it is JSON, or bytes, or nothing, whatever they send.

@@ -7,17 +7,17 @@ from functools import partial
 import numpy as np
 
 from engine.errors import InvalidInput
-from online.arrow_body import parse_arrow, render_arrow
-from online.arrow_columns import check_columns
+from engine.wire.arrow_columns import check_columns
+from engine.wire.arrow_stream import parse_arrow, render_arrow
+from engine.wire.media_types import ARROW_STREAM
 from online.body import UnsupportedBody, body_of
 from online.endpoints import answering
 from online.endpoints.work import Work
 from online.exchange import Exchange
-from online.holder import Served
 from online.http.reply import Reply, header
-from online.media_types import ARROW_STREAM
 from online.predict_body import PredictBody, parse_body
 from online.responses import counted
+from online.served import Served
 from online.serving import Serving
 
 # A column's texts, of which rows may share one, against the largest body. Less would refuse honest dictionaries, more

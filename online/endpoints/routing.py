@@ -11,9 +11,9 @@ from online.endpoints import infer, predict, single_row
 from online.endpoints.work import Work
 from online.exchange import Exchange
 from online.failure import told
-from online.holder import Served
 from online.http.reply import Reply, header
 from online.responses import content_length
+from online.served import Served
 from online.serving import Serving
 
 Endpoint = Callable[[Serving, Served, Exchange], Reply | Work]

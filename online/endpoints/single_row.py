@@ -9,10 +9,10 @@ from engine.inputs import Inputs
 from online.endpoints import answering
 from online.endpoints.work import Work
 from online.exchange import Exchange
-from online.holder import Served
 from online.http.reply import Reply
 from online.query import parse_query
 from online.responses import etag_matches
+from online.served import Served
 from online.serving import Serving
 
 

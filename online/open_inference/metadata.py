@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from engine.feature import Tensor
-from online.holder import Served
 from online.open_inference.datatype import FP32, datatype_of
+from online.served import Served
 
 # The protocol's <project>_<format>.
 _PLATFORM = "litert_tflite"

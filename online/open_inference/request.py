@@ -7,12 +7,11 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from engine.errors import InvalidInput
+from engine.errors import InvalidInput, TooManyRows
 from engine.output import OutputSchema
 from engine.space import FeatureSpace
-from online.json_document import kind_of, parse_json
+from engine.wire.json_document import kind_of, parse_json
 from online.open_inference.tensor import InputTensor, checked_shape, datatype_named
-from online.predict_body import TooManyRows
 
 # How many bytes of the body are JSON; the rest is binary tensor data.
 HEADER_LENGTH = "Inference-Header-Content-Length"

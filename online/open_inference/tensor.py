@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from engine.errors import InvalidInput
 from engine.feature import Feature, Tensor
-from online.json_document import kind_of
+from engine.wire.json_document import kind_of
 from online.open_inference.byte_strings import parse_byte_strings
 from online.open_inference.datatype import BYTES, DATATYPES, Datatype
 

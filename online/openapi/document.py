@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from online.holder import Holder
 from online.openapi.schema import Json, closed_object, get_operation, output_schema, value_schema
 from online.openapi.v1 import v1_paths
 from online.openapi.v2 import SERVER_PATHS, v2_paths
+from online.served import ServedHolder
 
 
-def document(holder: Holder, *, version: str, max_rows: int) -> Json:
+def document(holder: ServedHolder, *, version: str, max_rows: int) -> Json:
     """Return the document; ``version`` is the program's, ``max_rows`` the most rows a body may have."""
     paths: Json = {}
     schemas: Json = {"Error": closed_object({"error": {"type": "string"}})}

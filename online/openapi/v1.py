@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from online.holder import Holder, Served
-from online.media_types import ARROW_STREAM
+from engine.wire.media_types import ARROW_STREAM
 from online.openapi.schema import (
     HEADERS,
     Json,
@@ -14,11 +13,12 @@ from online.openapi.schema import (
     output_schema,
     value_schema,
 )
+from online.served import Served, ServedHolder
 
 _EXAMPLES = 2
 
 
-def v1_paths(holder: Holder, served: Served, max_rows: int) -> Json:
+def v1_paths(holder: ServedHolder, served: Served, max_rows: int) -> Json:
     """Return the paths of one model."""
     place = f"/v1/models/{served.model}"
     paths: Json = {

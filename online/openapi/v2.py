@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from engine.feature import Categorical, Feature, Tensor
-from online.holder import Holder, Served
 from online.open_inference.datatype import datatype_of
 from online.openapi.schema import HEADERS, Json, closed_object, failures, get_operation, in_path, value_schema
+from online.served import Served, ServedHolder
 
 _OBJECT: Json = {"type": "object"}
 SERVER_PATHS: Json = {
@@ -15,7 +15,7 @@ SERVER_PATHS: Json = {
 }
 
 
-def v2_paths(holder: Holder, served: Served) -> Json:
+def v2_paths(holder: ServedHolder, served: Served) -> Json:
     """Return the paths of one model."""
     place = f"/v2/models/{served.model}"
     releases = sorted({str(each.release) for each in holder.of(served.model)})

@@ -9,7 +9,7 @@ import orjson
 import pyarrow as pa
 
 from engine.space import FeatureSpace
-from online.media_types import ARROW_STREAM
+from engine.wire.media_types import ARROW_STREAM
 from online.profile.random_rows import Columns, random_columns
 
 CONTENT_TYPES = {"json": "application/json", "arrow": ARROW_STREAM}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import request
 
 from online.exchange import Exchange
-from online.holder import Holder, Served
+from online.served import Served, ServedHolder
 from online.views.wsgi import KEY
 
 
@@ -15,7 +15,7 @@ def current_exchange() -> Exchange:
     return exchange
 
 
-def served_at(holder: Holder, model: str, version: str | None, label: str | None = None) -> Served:
+def served_at(holder: ServedHolder, model: str, version: str | None, label: str | None = None) -> Served:
     """Return what is served of a model, at a version or label.
 
     Raises:

@@ -13,27 +13,31 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 import psutil
 
+from engine.holder import load_labelled
 from engine.registry import Registry
 from online.config import ServeConfig
-from online.holder import Holder, load_labelled
+from online.served import ServedHolder, load
 from tests.support.synthetic import FINITE_NAME, NUMBERS_NAME
 from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def load_both(registry: Path, **settings: Any) -> tuple[ServeConfig, Holder]:
+def load_both(registry: Path, **settings: Any) -> tuple[ServeConfig, ServedHolder]:
     """Load both synthetic models as the server does."""
     config = ServeConfig(registry=str(registry), models=(FINITE_NAME, NUMBERS_NAME), threads=1)
     config = dataclasses.replace(config, **settings)
     models = Registry(config.registry)
-    return config, Holder(
-        [served for name in config.models for served in load_labelled(models.model(name), config)], config.labels
+    load_one = partial(load, config=config)
+    return config, ServedHolder(
+        [each for name in config.models for each in load_labelled(models.model(name), config.labels, load_one)],
+        config.labels,
     )
 
 

@@ -13,6 +13,7 @@ EXIT_CODES = {
     "BadSettings": 64,
     "BadArtifact": 65,
     "Refused": 65,
+    "TooManyRows": 65,
     "NotFound": 64,
     "Unavailable": 75,
     "DeadlineExceeded": 75,

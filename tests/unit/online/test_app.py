@@ -15,10 +15,10 @@ import pytest
 
 from engine.errors import BadArtifact, DeadlineExceeded, EngineBug, NotFound, Unavailable
 from engine.predictor import Predictor
+from engine.wire.media_types import ARROW_STREAM
 from online.app import create_app
 from online.config import ServeConfig
-from online.holder import Holder
-from online.media_types import ARROW_STREAM
+from online.served import ServedHolder
 from tests.support.app_client import AppClient
 from tests.support.synthetic import FINITE_NAME, NUMBERS_NAME, numbers_rows
 
@@ -52,7 +52,7 @@ def values(outputs: dict[str, Any]) -> bytes:
 
 @pytest.mark.parametrize("row, source", [(ROW, "table"), (MISS, "model")])
 def test_get_answers_and_says_from_where(
-    client: AppClient, served: tuple[ServeConfig, Holder], row: dict[str, Any], source: str
+    client: AppClient, served: tuple[ServeConfig, ServedHolder], row: dict[str, Any], source: str
 ) -> None:
     response = get(client, row)
     predictor = served[1].get(FINITE_NAME).predictor
@@ -86,7 +86,7 @@ def test_bodies_in_rows_and_columns_carry_the_same_bits_as_get(client: AppClient
     assert one.headers["Foretable-Source"] == "table"
 
 
-def test_space_that_is_not_finite(client: AppClient, served: tuple[ServeConfig, Holder]) -> None:
+def test_space_that_is_not_finite(client: AppClient, served: tuple[ServeConfig, ServedHolder]) -> None:
     predictor = served[1].get(NUMBERS_NAME).predictor
     rows = numbers_rows(3)
     found = post(client, {"instances": rows}, f"/v1/models/{NUMBERS_NAME}:predict")
@@ -352,7 +352,7 @@ def test_deadline_that_is_none(client: AppClient, text: str) -> None:
 
 
 def test_default_stands_in_for_a_late_answer(
-    client: AppClient, served: tuple[ServeConfig, Holder], monkeypatch: pytest.MonkeyPatch
+    client: AppClient, served: tuple[ServeConfig, ServedHolder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     predictor = served[1].get(FINITE_NAME).predictor
     monkeypatch.setattr(predictor, "default", np.array([[0.5, 0.25, 0.75]], np.float32))
@@ -367,7 +367,9 @@ def test_default_stands_in_for_a_late_answer(
 class Stage:
     """An application whose model waits until it may go on, and is not quick."""
 
-    def __init__(self, served: tuple[ServeConfig, Holder], monkeypatch: pytest.MonkeyPatch, **settings: Any) -> None:
+    def __init__(
+        self, served: tuple[ServeConfig, ServedHolder], monkeypatch: pytest.MonkeyPatch, **settings: Any
+    ) -> None:
         config, holder = served
         self.asked, self.go_on, infer = threading.Event(), threading.Event(), Predictor.infer_raw
 
@@ -378,7 +380,7 @@ class Stage:
 
         monkeypatch.setattr(Predictor, "infer_raw", wait)
         slow = [dataclasses.replace(each, quick=False) for each in holder.current.values()]
-        front = create_app(Holder(slow, holder.labels), dataclasses.replace(config, **settings))
+        front = create_app(ServedHolder(slow, holder.labels), dataclasses.replace(config, **settings))
         self.client = AppClient(front)
 
     def close(self) -> None:
@@ -387,7 +389,7 @@ class Stage:
 
 
 def test_full_server_refuses_all_but_lookups(
-    served: tuple[ServeConfig, Holder], monkeypatch: pytest.MonkeyPatch
+    served: tuple[ServeConfig, ServedHolder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with closing(Stage(served, monkeypatch, max_concurrent=1)) as stage:
         client = stage.client
@@ -405,7 +407,7 @@ def test_full_server_refuses_all_but_lookups(
 
 @pytest.mark.parametrize("default, code", [(None, 504), ([[0.5, 0.25, 0.75]], 200)])
 def test_deadline_passes_while_others_have_the_threads(
-    served: tuple[ServeConfig, Holder], monkeypatch: pytest.MonkeyPatch, default: Any, code: int
+    served: tuple[ServeConfig, ServedHolder], monkeypatch: pytest.MonkeyPatch, default: Any, code: int
 ) -> None:
     predictor = served[1].get(FINITE_NAME).predictor
     monkeypatch.setattr(predictor, "default", None if default is None else np.array(default, np.float32))

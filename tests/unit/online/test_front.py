@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from online.app import create_app
 from online.config import ServeConfig
 from online.front import Front
-from online.holder import Holder
 from online.http.request import Request
+from online.served import ServedHolder
 from online.token import Tokens
 from tests.support.app_client import AppClient
 from tests.support.synthetic import CITIES, FINITE_NAME, PLANS
@@ -91,7 +91,7 @@ class Handed:
     ],
 )
 def test_only_what_is_short_is_answered_at_once(
-    served: tuple[ServeConfig, Holder],
+    served: tuple[ServeConfig, ServedHolder],
     monkeypatch: pytest.MonkeyPatch,
     quick: bool,
     method: str,
@@ -101,7 +101,7 @@ def test_only_what_is_short_is_answered_at_once(
 ) -> None:
     config, holder = served
     measured = [dataclasses.replace(each, quick=quick) for each in holder.current.values()]
-    with closing(AppClient(create_app(Holder(measured, holder.labels), config))) as client:
+    with closing(AppClient(create_app(ServedHolder(measured, holder.labels), config))) as client:
         handed = Handed(client.front, monkeypatch)
         client.ask(method, target, {}, data)
         assert handed.to == threads
@@ -137,7 +137,7 @@ def test_identifier_comes_back(client: AppClient) -> None:
     ],
 )
 def test_token(
-    served: tuple[ServeConfig, Holder], tmp_path: Path, path: str, authorization: str | None, passes: bool
+    served: tuple[ServeConfig, ServedHolder], tmp_path: Path, path: str, authorization: str | None, passes: bool
 ) -> None:
     config, holder = served
     headers = {} if authorization is None else {"Authorization": authorization}
@@ -161,7 +161,7 @@ def token_file(folder: Path) -> str:
 
 @pytest.mark.parametrize("choice, codes", [("none", []), ("errors", [400]), ("all", [200, 400])])
 def test_log_of_requests(
-    served: tuple[ServeConfig, Holder], caplog: pytest.LogCaptureFixture, choice: str, codes: list[int]
+    served: tuple[ServeConfig, ServedHolder], caplog: pytest.LogCaptureFixture, choice: str, codes: list[int]
 ) -> None:
     config = dataclasses.replace(served[0], log_requests=choice)
     trace = "0af7651916cd43dd8448eb211c80319c"
@@ -176,7 +176,9 @@ def test_log_of_requests(
         assert "Atlantis" not in str(fields)  # a row's values are nobody's business
 
 
-def test_path_is_one_line_of_the_log(served: tuple[ServeConfig, Holder], caplog: pytest.LogCaptureFixture) -> None:
+def test_path_is_one_line_of_the_log(
+    served: tuple[ServeConfig, ServedHolder], caplog: pytest.LogCaptureFixture
+) -> None:
     front = create_app(served[1], dataclasses.replace(served[0], log_requests="all"))
     with closing(AppClient(front)) as client, caplog.at_level(logging.INFO, "online.requests"):
         client.ask("A" * 5000, "/v1/a%0aERROR forged%1b[31m" + "x" * 5000)

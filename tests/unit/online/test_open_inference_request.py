@@ -11,11 +11,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from engine.errors import InvalidInput
+from engine.errors import InvalidInput, TooManyRows
 from engine.feature import Number
 from engine.space import FeatureSpace
 from online.open_inference.request import InferRequest, parse_request
-from online.predict_body import TooManyRows
 from tests.support.open_inference import Inputs, byte_strings, infer_body
 from tests.support.synthetic import numbers_space, synthetic_schema, synthetic_space
 

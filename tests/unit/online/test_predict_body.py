@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from engine.errors import InvalidInput
+from engine.errors import InvalidInput, TooManyRows
 from engine.feature import Categorical
 from engine.space import FeatureSpace
-from online.predict_body import TooManyRows, parse_body
+from online.predict_body import parse_body
 
 SPACE = FeatureSpace([Categorical("a", ("x",)), Categorical("b", ("y",))])
 ONE = FeatureSpace([Categorical("a", ("x",))])

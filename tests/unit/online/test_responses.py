@@ -9,15 +9,15 @@ from hypothesis import strategies as st
 
 from engine.answer import Answer, Answers, Source
 from online.config import ServeConfig
-from online.holder import Holder
 from online.responses import Renderer, counted, etag_matches, to_json
+from online.served import ServedHolder
 from tests.support.synthetic import FINITE_NAME
 
 ROWS = np.array([[0.1, -0.5, 0.25], [1e-7, 16777216.0, 3e38]], np.float32)
 
 
 @pytest.fixture
-def renderer(served: tuple[ServeConfig, Holder]) -> Renderer:
+def renderer(served: tuple[ServeConfig, ServedHolder]) -> Renderer:
     return served[1].get(FINITE_NAME).renderer
 
 

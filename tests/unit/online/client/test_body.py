@@ -10,9 +10,9 @@ import pytest
 from engine.answer import Answers, Source
 from engine.errors import BadSettings, InvalidInput
 from engine.output import Output, OutputSchema
-from online.arrow_body import parse_arrow, render_arrow
+from engine.wire.arrow_stream import parse_arrow, render_arrow
+from engine.wire.media_types import ARROW_STREAM
 from online.client.body import BODIES, NAMELESS
-from online.media_types import ARROW_STREAM
 
 JSON, ARROW = BODIES["json"], BODIES["arrow"]
 HEADERS = {"Foretable-Release": "4", "Foretable-Source": "table=1, model=1"}

@@ -9,7 +9,7 @@ import pytest
 
 from engine.feature import Tensor
 from engine.space import FeatureSpace
-from online.arrow_body import parse_arrow
+from engine.wire.arrow_stream import parse_arrow
 from online.predict_body import parse_body
 from online.profile.random_rows import random_columns
 from online.profile.request_body import BodyMaker, arrow_body, json_body

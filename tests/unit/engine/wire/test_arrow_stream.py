@@ -7,9 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.answer import Answers, Source
-from engine.errors import InvalidInput
-from online.arrow_body import parse_arrow, render_arrow
-from online.predict_body import TooManyRows
+from engine.errors import InvalidInput, TooManyRows
+from engine.wire.arrow_stream import parse_arrow, render_arrow
 from tests.support.synthetic import synthetic_schema
 
 TABLE = pa.table({"city": ["Zürich", None, "x"], "age": pa.array([1, 2, 3], pa.int8())})

@@ -1,4 +1,4 @@
-"""The server's logs: lines of text, or JSON objects for machines that collect them."""
+"""Logs of programs that run for long: lines of text, or JSON objects for machines that collect them."""
 
 from __future__ import annotations
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import threading
 import weakref
+from typing import Any
 
+from engine.holder import Holder
 from engine.table import DenseTable
-from online.holder import Holder
 
 _PAUSE_WITHOUT_TABLES_S = 5.0
 
@@ -17,7 +18,7 @@ _PAUSE_WITHOUT_TABLES_S = 5.0
 class Scrubber:
     """Checks one block at a time, evenly spread over the time that a whole pass may take."""
 
-    def __init__(self, holder: Holder, pass_s: float) -> None:
+    def __init__(self, holder: Holder[Any], pass_s: float) -> None:
         """Prepare; ``start`` begins. ``pass_s`` is how long checking all blocks once may take, in seconds."""
         self._holder, self._pass_s = holder, pass_s
         self._stop = threading.Event()

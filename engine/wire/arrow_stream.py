@@ -9,9 +9,8 @@ from flatbuffers.table import Table
 
 from engine.answer import Answers
 from engine.answer_columns import FAULT, answer_arrays, answer_schema, fault_array
-from engine.errors import InvalidInput
+from engine.errors import InvalidInput, TooManyRows
 from engine.output import OutputSchema
-from online.predict_body import TooManyRows
 
 # The end of a stream: a continuation mark, and a message of no length.
 _END = b"\xff\xff\xff\xff\x00\x00\x00\x00"

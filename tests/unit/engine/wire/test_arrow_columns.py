@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from engine.errors import InvalidInput
-from online.arrow_columns import check_columns
+from engine.wire.arrow_columns import check_columns
 
 ROWS = 1000
 SAME = np.zeros(ROWS, np.int8)

@@ -5,16 +5,17 @@ import json
 import logging
 import weakref
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from engine.errors import BadArtifact, NotFound
+from engine.follower import Follower
 from engine.manifest import seal
 from engine.registry import ModelRegistry, Registry
 from online.app import create_app
-from online.follower import Follower
-from online.holder import Holder
+from online.served import Served, ServedHolder, load
 from tests.support.app_client import AppClient
 from tests.support.serving import load_both
 from tests.support.synthetic import FINITE_NAME, publish_synthetic
@@ -27,7 +28,8 @@ class Stage:
         self.root = root
         # Another try at every poll: the next one is due at once.
         self.config, self.holder = load_both(root, poll_s=1e-9, labels=labels or ("production",))
-        self.follower = Follower(self.holder, self.config)
+        load_one = partial(load, config=self.config)
+        self.follower = Follower(self.holder, Registry(str(root)), load_one, poll_s=self.config.poll_s)
 
     @property
     def models(self) -> ModelRegistry:
@@ -60,7 +62,7 @@ def versions(client: AppClient, place: str) -> list[str]:
 PLACE = (FINITE_NAME, "production")
 
 
-def counts(holder: Holder) -> tuple[int, int, bool]:
+def counts(holder: ServedHolder) -> tuple[int, int, bool]:
     return holder.swaps[PLACE], holder.failures[PLACE], PLACE in holder.problems
 
 
@@ -168,18 +170,17 @@ def test_a_bug_is_reported_once_and_does_not_end_the_following(
     assert stage.release == 2
 
 
-def test_broken_release_is_not_loaded_at_every_poll(registry: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_broken_release_is_not_loaded_at_every_poll(registry: Path) -> None:
     config, holder = load_both(registry, poll_s=1000.0)
     publish_synthetic(str(registry), "uint8")
     loads: list[object] = []
 
-    def fail(*arguments: object, **_: object) -> None:
+    def fail(*arguments: object) -> Served:
         loads.append(arguments)
         message = "cut short"
         raise BadArtifact(message)
 
-    monkeypatch.setattr("online.follower.load", fail)
-    follower = Follower(holder, config)
+    follower = Follower(holder, Registry(str(registry)), fail, poll_s=config.poll_s)
     for _ in range(3):
         follower.poll()
     assert len(loads) == 1

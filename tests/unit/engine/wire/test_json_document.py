@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import InvalidInput
-from online.json_document import parse_json
+from engine.wire.json_document import parse_json
 
 TEXTS = st.text(alphabet='ab":\\{} ', max_size=5)
 VALUES: Any = st.recursive(

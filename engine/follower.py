@@ -6,18 +6,18 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from typing import Generic
 
 from engine.errors import ForetableError
+from engine.holder import Holder, L, Load, Place, shared
 from engine.registry import Registry
-from online.config import ServeConfig
-from online.holder import Holder, Place, load, shared
 
 _log = logging.getLogger(__name__)
 # A release that failed to load is tried again, in case it is repaired, but its table is not copied at every poll.
 _LONGEST_RETRY_S = 300.0
 
 
-class Follower:
+class Follower(Generic[L]):
     """Follows the labels of every model that a holder holds.
 
     A record or release that cannot be read changes nothing that is served: it is logged, counted, and tried again.
@@ -25,16 +25,24 @@ class Follower:
 
     def __init__(
         self,
-        holder: Holder,
-        config: ServeConfig,
-        beside: Sequence[Callable[[], object]] = (),
+        holder: Holder[L],
+        registry: Registry,
+        load: Load[L],
         *,
-        team_folder: str | None = None,
+        poll_s: float,
+        beside: Sequence[Callable[[], object]] = (),
     ) -> None:
-        """Prepare; ``start`` begins. At every poll, what is in ``beside`` is called too."""
-        self._holder, self._config, self._team_folder = holder, config, team_folder
+        """Prepare; ``start`` begins.
+
+        Args:
+            holder: of what is served.
+            registry: where the labels are.
+            load: loads the release that a label's record points to; what it raises is a failure of that label.
+            poll_s: seconds between two looks at the labels.
+            beside: called at every poll, too.
+        """
+        self._holder, self._registry, self._load, self._poll_s = holder, registry, load, poll_s
         self._beside = beside
-        self._registry = Registry(config.registry)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
         self._retries: dict[tuple[Place, int], tuple[int, float]] = {}  # and record -> failed attempts, next try
@@ -61,7 +69,7 @@ class Follower:
                 self._failed(place, problem)
 
     def _run(self) -> None:
-        while not self._stop.wait(self._config.poll_s):
+        while not self._stop.wait(self._poll_s):
             self.poll()
             for call in self._beside:
                 call()
@@ -76,11 +84,9 @@ class Follower:
             attempts, next_try = self._retries.get((place, record.number), (0, 0.0))
             if time.monotonic() < next_try:
                 return
-            wait_s = min(self._config.poll_s * 2**attempts, _LONGEST_RETRY_S)
+            wait_s = min(self._poll_s * 2**attempts, _LONGEST_RETRY_S)
             self._retries[place, record.number] = attempts + 1, time.monotonic() + wait_s
-            new = shared(holder.of(model), label, record) or load(
-                models, self._config, label, record, team_folder=self._team_folder
-            )
+            new = shared(holder.of(model), label, record) or self._load(models, label, record)
             holder.swap(new)
             del self._retries[place, record.number]
             _log.info(

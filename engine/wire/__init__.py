@@ -1,0 +1,1 @@
+"""Rows and answers as transports carry them: JSON and Arrow streams. Knows no transport."""
