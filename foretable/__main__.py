@@ -20,6 +20,7 @@ _COMMANDS = {
     "quarantine": ("jobs.quarantine", "look at the rows that a batch could not score; remove old ones"),
     "predict": ("jobs.predict", "answer one row from the shell"),
     "serve": ("online.server", "answer over HTTP: table first, model on a miss"),
+    "stream": ("streaming.program", "answer requests of a Kafka topic on another, exactly once"),
     "profile": ("online.profile.program", "measure a running server; say what requests and rows cost"),
     "verify": ("jobs.verify", "check every digest and block of the releases"),
     "demo": ("examples.flights.demo", "run the whole way on real flights, and show it"),

@@ -13,11 +13,12 @@ from engine.errors import (
     TooManyRows,
     Unavailable,
 )
+from engine.wire.output_json import to_json
 from online.body import UnsupportedBody
 from online.exchange import Exchange
 from online.http.reply import Reply, header
 from online.request_log import printable
-from online.responses import JSON, NO_STORE, content_length, to_json
+from online.responses import JSON, NO_STORE, content_length
 
 _log = logging.getLogger(__name__)
 RETRY_AFTER = header("Retry-After", "1")

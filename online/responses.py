@@ -12,15 +12,11 @@ from engine.answer import Answer, Source
 from engine.manifest import canonical_json, sha256
 from engine.output import Output
 from engine.predictor import Predictor
+from engine.wire.output_json import OutputJson, to_json
 from online.http.reply import header
 
 JSON = header("Content-Type", "application/json")
 NO_STORE = header("Cache-Control", "no-store")
-
-
-def to_json(value: object) -> bytes:
-    """Return JSON; a float32 is the shortest text that reads back to the same float32."""
-    return orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 def content_length(body: bytes) -> bytes:
@@ -65,15 +61,7 @@ class Renderer:
             (key if number == 0 else b"," + key, place.start, place.stop, output.width == 1)
             for number, (key, (output, place)) in enumerate(zip(keys, self._outputs, strict=True))
         ]
-        # One row of a body of several outputs, with a place for each number.
-        self._row_form = (
-            b"{"
-            + b"".join(
-                key.replace(b"%", b"%%") + (b"%b" if is_number else b"[" + b",".join([b"%b"] * (stop - start)) + b"]")
-                for key, start, stop, is_number in self._parts
-            )
-            + b"}"
-        )
+        self._rows = OutputJson(predictor.schema)
         self._first = {source: head + self._parts[0][0] for source, head in self._heads.items()}
         self._one_number = self._single and self._parts[0][3]
 
@@ -100,9 +88,7 @@ class Renderer:
         """Return TensorFlow Serving's row body of values of shape (n, width)."""
         if self._single:
             return to_json({"predictions": next(iter(self._columns(values).values()))})
-        # All numbers are printed in one call, and put into their places in another: no loop over rows.
-        numbers = to_json(np.ascontiguousarray(values).reshape(-1))[1:-1].split(b",")
-        return b'{"predictions":[' + b",".join([self._row_form] * len(values)) % tuple(numbers) + b"]}"
+        return b'{"predictions":[' + b",".join(self._rows.rows(values)) + b"]}"
 
     def outputs(self, values: npt.NDArray[np.float32]) -> bytes:
         """Return TensorFlow Serving's columnar body of values of shape (n, width)."""

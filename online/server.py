@@ -13,9 +13,9 @@ from functools import partial
 from pathlib import Path
 
 from engine.errors import BadSettings, ForetableError, Unavailable
+from engine.logs import start_logging
 from engine.settings import described
 from online.config import ServeConfig, parse_config
-from engine.logs import start_logging
 from online.supervisor import supervise
 from online.token import Tokens
 

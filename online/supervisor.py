@@ -13,8 +13,8 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
 from engine.errors import EngineBug, ForetableError
-from online.config import ServeConfig
 from engine.logs import start_logging
+from online.config import ServeConfig
 from online.team import Team
 
 _log = logging.getLogger(__name__)

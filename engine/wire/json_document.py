@@ -39,7 +39,7 @@ def parse_json(data: bytes | memoryview, *, what: str) -> object:
         message = f"{what} must be JSON in UTF-8: {error}"
         raise InvalidInput(message, cause="bad_body") from error
     try:
-        if _may_repeat_keys(data, document):
+        if may_repeat_keys(data, document):
             _parse_slowly(bytes(data), what)
     except RecursionError as error:
         message = f"{what} must not nest so deep"
@@ -55,7 +55,7 @@ def kind_of(value: object) -> str:
     return names.get(type(value), "a number")
 
 
-def _may_repeat_keys(data: bytes | memoryview, document: object) -> bool:
+def may_repeat_keys(data: bytes | memoryview, document: object) -> bool:
     """Return whether an object may have a key twice, of which orjson keeps the last value.
 
     A key is followed by a colon: where there are no more of these than keys were read, none came twice. Texts may hold

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.output import OutputSchema
+from engine.wire.output_json import to_json
 from online.open_inference.datatype import FP32
-from online.responses import to_json
 
 
 class Identity(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Response
 
-from online.responses import to_json
+from engine.wire.output_json import to_json
 
 NO_STORE = ("Cache-Control", "no-store")
 

@@ -36,7 +36,7 @@ HOMES = {
     "granian": (),  # only benchmarks stand beside it
     "httptools": ("online/http/*",),
     "uvloop": ("online/worker.py",),
-    "prometheus_client": ("online/*",),
+    "prometheus_client": ("online/*", "streaming/*"),
     "httpx": ("online/client/*",),
     "kafka": ("streaming/clients/kafka_python.py",),
     "confluent_kafka": ("streaming/clients/confluent.py",),

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.answer import Answer, Answers, Source
+from engine.wire.output_json import to_json
 from online.config import ServeConfig
-from online.responses import Renderer, counted, etag_matches, to_json
+from online.responses import Renderer, counted, etag_matches
 from online.served import ServedHolder
 from tests.support.synthetic import FINITE_NAME
 

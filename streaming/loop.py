@@ -1,0 +1,271 @@
+"""The loop: requests are read, answered, and committed together with their answers."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from engine.errors import InvalidInput, Unavailable
+from engine.wire.media_types import ARROW_STREAM
+from streaming.answering import Answered, Streamed, answer
+from streaming.clients.client import Aborted, Client, TooLarge
+from streaming.config import StreamConfig
+from streaming.dead_letter import DeadLetters
+from streaming.metrics import StreamMetrics
+from streaming.origin import origin_json
+from streaming.outcome import MODEL, POISON, TRANSIENT, Refused
+from streaming.pace import PROFILES, Pace
+from streaming.record import Headers, Outgoing, Partition, Record
+
+_log = logging.getLogger(__name__)
+# How long a poll waits where nothing comes: what it takes to notice SIGTERM.
+_POLL_S = 0.25
+# A batch that takes longer is waited for with partitions paused and polls between, which keep the membership.
+_PATIENCE_S = 1.0
+_FIRST_BACKOFF_S, _LONGEST_BACKOFF_S = 0.05, 5.0
+_LAG_S = 1.0
+_REQUEST = "foretable-request"
+
+
+class Loop:
+    """Answers one topic, turn by turn.
+
+    1. ``poll`` brings records, and takes part in rebalances.
+    2. One release answers them all. Nothing is seen of this.
+    3. A transaction begins; 4. predictions and dead letters are sent in it.
+    5. It is committed together with the offsets of the requests: both are seen, or neither.
+    6. It is counted.
+
+    Where 3 to 5 fail, the transaction is aborted, the position goes back to what is committed, and the records come
+    again. Without transactions 4 is waited for before the offsets are committed: a crash between makes answers twice.
+    """
+
+    def __init__(
+        self, client: Client, current: Callable[[], Streamed], config: StreamConfig, metrics: StreamMetrics
+    ) -> None:
+        """Join the group.
+
+        Raises:
+            BadSettings: a topic is missing.
+            Unavailable: the brokers do not answer.
+        """
+        self._client, self._current, self._config, self._metrics = client, current, config, metrics
+        self._pace = Pace(PROFILES[config.profile], limit=config.batch_records)
+        self._predictions = client.partitions_of(config.predictions)
+        self._letters = DeadLetters(
+            config.dead_letters, client.partitions_of(config.dead_letters), redact=config.redact
+        )
+        client.partitions_of(config.requests)
+        client.subscribe(config.requests, self._lose)
+        self._thread = ThreadPoolExecutor(1, "answering")
+        self._lost_now: set[Partition] = set()  # in the poll under way
+        self._lost: set[Partition] = set()  # since the batch was polled
+        self._held: list[Record] = []  # polled while a batch was waited for
+        self._to_rewind = False
+        self._halved = 0  # the most records of a batch, while one that is too large is looked for; 0: as the pace says
+        self._oversized: set[tuple[Partition, int]] = set()
+        self._failures = 0  # of the same records, one after the other
+        self._lag_due = 0.0
+
+    def run(self, stop: threading.Event) -> None:
+        """Answer until told to stop; the transaction under way is finished or aborted.
+
+        Raises:
+            Fenced: another instance has this one's name.
+            BadSettings: rights or topics are missing.
+        """
+        try:
+            while not stop.is_set():
+                try:
+                    self.turn()
+                except Unavailable as error:
+                    self._fail(error)
+                    stop.wait(min(_FIRST_BACKOFF_S * 2**self._failures, _LONGEST_BACKOFF_S))
+        finally:
+            self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def turn(self) -> int:
+        """Do one turn; return how many records it committed.
+
+        Raises:
+            Unavailable: nothing of it is seen; the records come again.
+        """
+        if self._to_rewind:  # or else what was polled and not committed would be passed over
+            self._client.abort()
+            self._client.rewind()
+            self._to_rewind = False
+        records = self._next_batch()
+        if not records:
+            self._tell_lag()
+            return 0
+        started = time.perf_counter()
+        release = self._current()
+        answered = self._answer(records, release)
+        outgoing = self._outgoing(records, answered)
+        offsets = {record.partition: record.offset + 1 for record in records if record.partition not in self._lost}
+        if not offsets:
+            return 0
+        try:
+            self._client.begin()
+            for record in outgoing:
+                self._client.send(record)
+            worked_s = time.perf_counter() - started
+            self._client.commit(offsets)
+        except TooLarge as error:
+            self._look_for_oversized(records, error)
+            return 0
+        self._done(records, answered, worked_s, time.perf_counter() - started)
+        return len(records)
+
+    def _next_batch(self) -> list[Record]:
+        most = self._halved or self._pace.most
+        if self._held:
+            records, self._held = self._held[:most], self._held[most:]
+        else:
+            records = self._poll(_POLL_S, most, [])
+            linger_s = self._pace.profile.linger_s
+            if records and linger_s and len(records) < most // 2:
+                records = self._poll(linger_s, most - len(records), records)
+        self._lost.clear()
+        return records
+
+    def _poll(self, timeout_s: float, most: int, earlier: list[Record]) -> list[Record]:
+        """Return what was polled earlier and what comes now, without what was lost between.
+
+        A partition that comes back to this member begins at its last commit: what was polled of it since comes again.
+        """
+        self._lost_now.clear()
+        records = self._client.poll(timeout_s, most)
+        if self._lost_now:
+            earlier = [record for record in earlier if record.partition not in self._lost_now]
+            self._lost |= self._lost_now
+        return earlier + records
+
+    def _answer(self, records: Sequence[Record], release: Streamed) -> Answered:
+        """Answer in a thread; keep the membership while that takes long."""
+        config = self._config
+        future = self._thread.submit(answer, records, release, max_rows=config.max_rows, late=config.late)
+        try:
+            answered = self._result(future)
+        except Unavailable as error:
+            if self._failures + 1 < config.attempts:
+                raise
+            return self._refused(records, error, "transient", TRANSIENT)
+        except Exception as error:
+            if len(records) > 1:  # which of them it is, each alone will show
+                return _joined([self._answer([record], release) for record in records])
+            _log.exception("the model failed at %s", origin_json(records[0]).decode())
+            return self._refused(records, error, "model_failed", MODEL)
+        return answered
+
+    def _result(self, future: Future[Answered]) -> Answered:
+        try:
+            return future.result(_PATIENCE_S)
+        except TimeoutError:
+            if future.done():
+                raise
+        while not future.done():
+            self._client.pause(self._client.assigned)
+            # What comes all the same is of a partition that came only now.
+            self._held = self._poll(_POLL_S, 1, self._held)
+        self._client.resume(self._client.assigned)
+        return future.result()
+
+    @staticmethod
+    def _refused(records: Sequence[Record], error: Exception, cause: str, disposition: str) -> Answered:
+        refused = Refused(InvalidInput(str(error) or type(error).__name__, cause=cause), disposition)
+        return Answered([None] * len(records), dict.fromkeys(range(len(records)), refused), 0, {})
+
+    def _outgoing(self, records: Sequence[Record], answered: Answered) -> list[Outgoing]:
+        topic, count = self._config.predictions, self._predictions
+        targets = {p: Partition(topic, p.number % count) for p in {record.partition for record in records}}
+        lost, oversized = self._lost, self._oversized
+        outgoing = []
+        for place, (record, value) in enumerate(zip(records, answered.predictions, strict=True)):
+            partition, offset, _, key, request, headers = record
+            if partition in lost:
+                continue
+            if value is None:
+                whole = (partition, offset) not in oversized
+                outgoing.append(self._letters.of(record, answered.refused[place], whole=whole))
+            elif oversized and (partition, offset) in oversized:
+                text = f"the prediction of {len(value)} bytes is larger than what {topic} takes"
+                refused = Refused(InvalidInput(text, cause="answer_too_large"), POISON)
+                outgoing.append(self._letters.of(record, refused, whole=False))
+            else:
+                if request is not None and request[:1] == b"\xff":
+                    headers = _arrow_headers(record)
+                outgoing.append(Outgoing(targets[partition], key, value, headers))
+        return outgoing
+
+    def _look_for_oversized(self, records: Sequence[Record], error: TooLarge) -> None:
+        """Do half of the records again; of one alone it is clear."""
+        self._to_rewind = True
+        self._held.clear()
+        self._metrics.transactions.labels("aborted").inc()
+        if len(records) == 1:
+            self._oversized.add((records[0].partition, records[0].offset))
+            _log.warning("%s: %s", origin_json(records[0]).decode(), error)
+        self._halved = max(len(records) // 2, 1)
+
+    def _done(self, records: Sequence[Record], answered: Answered, work_s: float, whole_s: float) -> None:
+        metrics = self._metrics
+        self._failures, self._halved = 0, 0
+        self._oversized.clear()
+        self._pace.measured(records=len(records), rows=answered.rows, work_s=work_s, whole_s=whole_s)
+        metrics.records.inc(len(records))
+        for source, rows in answered.sources.items():
+            metrics.rows.labels(source.text).inc(rows)
+        for refused in answered.refused.values():
+            metrics.dead_letters.labels(refused.disposition, refused.error.cause).inc()
+        metrics.transactions.labels("committed").inc()
+        metrics.batch.observe(len(records))
+        metrics.work_s.observe(work_s)
+        metrics.transaction_s.observe(whole_s)
+        metrics.release.set(self._current().release)
+        oldest_ms = min(record.timestamp_ms for record in records)
+        if oldest_ms >= 0:
+            metrics.queue_s.observe(max(time.time() - whole_s - oldest_ms / 1000, 0.0))
+        if time.monotonic() >= self._lag_due:
+            self._tell_lag()
+
+    def _tell_lag(self) -> None:
+        self._lag_due = time.monotonic() + _LAG_S
+        lag = self._client.lag()
+        waiting = sum(max(end - position, 0) for position, end in lag.values())
+        metrics = self._metrics
+        rows = waiting * self._pace.rows_a_record
+        metrics.lag_records.set(waiting)
+        metrics.lag_rows.set(rows)
+        metrics.lag_s.set(rows * self._pace.row_s)
+        metrics.partitions.set(len(self._client.assigned))
+
+    def _fail(self, error: Unavailable) -> None:
+        """Begin again from what is committed."""
+        self._failures += 1
+        self._to_rewind = True
+        self._held.clear()
+        self._metrics.faults.labels(type(error).__name__).inc()
+        self._metrics.transactions.labels("aborted").inc()
+        _log.log(logging.INFO if isinstance(error, Aborted) else logging.WARNING, "trying again: %s", error)
+
+    def _lose(self, partitions: Sequence[Partition]) -> None:
+        self._lost_now.update(partitions)
+        self._metrics.rebalances.inc(len(partitions))
+
+
+def _arrow_headers(record: Record) -> Headers:
+    """Return the request's headers, and what an Arrow stream has no place for."""
+    kept = tuple(header for header in record.headers if header[0] not in {"content-type", _REQUEST})
+    return (*kept, ("content-type", ARROW_STREAM.encode()), (_REQUEST, origin_json(record)))
+
+
+def _joined(parts: Sequence[Answered]) -> Answered:
+    """Return what came of batches of one record each as that of one batch."""
+    predictions = [part.predictions[0] for part in parts]
+    refused = {place: part.refused[0] for place, part in enumerate(parts) if part.refused}
+    sources = {s: sum(part.sources.get(s, 0) for part in parts) for part in parts for s in part.sources}
+    return Answered(predictions, refused, sum(part.rows for part in parts), sources)
