@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import pytest
+
+from engine.errors import InvalidInput
+from streaming.answering import Streamed
+from streaming.decoding import Asked, decode
+from streaming.record import Record
+from tests.support.stream_records import BAD, MISS, ROW, arrow, record
+
+
+def decoded(release: Streamed, *values: object) -> list[object]:
+    """Return, by record, its rows, or the cause of its fault."""
+    found = decode([record(value, place) for place, value in enumerate(values)], release.predictor.space, max_rows=3)
+    told: list[object] = []
+    for asked in found.asked:
+        if isinstance(asked, InvalidInput):
+            told.append(asked.cause)
+        elif asked.table is None:
+            rows = found.rows[asked.first : asked.first + asked.rows]
+            told.append(rows[0] if asked.single else rows)
+        else:
+            told.append(found.tables[asked.table].to_pylist())
+    return told
+
+
+def test_rows_lists_and_streams_stand_beside_each_other(release: Streamed) -> None:
+    values = (ROW, [ROW, MISS], [BAD], arrow([ROW, MISS]), ROW)
+    assert decoded(release, *values) == [ROW, [ROW, MISS], [BAD], [ROW, MISS], ROW]
+
+
+def test_rows_alone_are_read_at_once(release: Streamed) -> None:
+    found = decode([record(row, place) for place, row in enumerate((ROW, MISS))], release.predictor.space, max_rows=1)
+    assert found.asked == [Asked(None, 0, 1, single=True), Asked(None, 1, 1, single=True)]
+
+
+@pytest.mark.parametrize(
+    "value, cause",
+    [
+        (None, "no_value"),
+        (b"", "bad_body"),
+        (b"{", "bad_body"),
+        (b"not JSON", "bad_body"),
+        (b"\x00\x01", "bad_body"),
+        (b"7", "bad_body"),
+        (b"null", "bad_body"),
+        (b"[]", "bad_body"),
+        ([ROW, 7], "bad_body"),
+        ([ROW] * 4, "too_many_rows"),
+        (b'{"city": "a", "city": "b"}', "bad_body"),
+        (b'{"city": "\xff"}', "bad_body"),
+        (arrow([ROW])[:-9], "bad_body"),
+        (b"\xff\xff\xff\xff", "bad_body"),
+        (arrow([ROW] * 4), "too_many_rows"),
+        (b'{"a":' * 5000, "bad_body"),
+    ],
+)
+def test_one_that_cannot_be_read_fails_alone(release: Streamed, value: object, cause: str) -> None:
+    assert decoded(release, ROW, value, MISS) == [ROW, cause, MISS]
+
+
+@pytest.mark.parametrize(
+    "first, second",
+    [
+        (b'{"a":1},{"b":2}', b'{"c":3}'),
+        (b'{"x":[{}', b"{}]}"),
+        (b'{"x":[1', b"2]}"),
+        (b'{"a":1},0,{"b":2}', b'{"c":3}'),
+        (b'{"a":"', b'"}'),
+        (b'{"a":1}]', b'[{"b":2}'),
+        (b"[", b"]"),
+    ],
+)
+def test_one_cannot_make_the_next_a_part_of_itself(release: Streamed, first: bytes, second: bytes) -> None:
+    """Each alone is what it is beside the other."""
+    alone = [decoded(release, each)[0] for each in (first, second)]
+    assert decoded(release, ROW, first, second, MISS) == [ROW, *alone, MISS]
+    assert decoded(release, first, second) == alone
+
+
+def test_key_twice_is_found_among_good_ones(release: Streamed) -> None:
+    twice = b'{"city": "x", "plan": "pro", "age": 1, "size": "1", "size": "2"}'
+    assert decoded(release, *([ROW] * 100), twice)[-1] == "bad_body"
+
+
+def test_no_record(release: Streamed) -> None:
+    none: list[Record] = []
+    assert decode(none, release.predictor.space, max_rows=1).asked == []
