@@ -73,6 +73,13 @@ class Client(Protocol):
         ``lost`` is called within ``poll``.
         """
 
+    def read(self, starts: Mapping[Partition, int]) -> None:
+        """Read these partitions of one topic, each from an offset on, as no member of the group: not ``subscribe``.
+
+        Where the topic begins later than an offset, reads from its beginning. ``rewind`` goes to what the group has
+        committed all the same; ``commit`` takes no offsets.
+        """
+
     def poll(self, timeout_s: float, most: int) -> list[Record]:
         """Return up to so many records of the partitions that are not paused; none within the time: an empty list.
 
@@ -94,6 +101,13 @@ class Client(Protocol):
 
     def partitions_of(self, topic: str) -> int:
         """Return how many partitions a topic has; raise ``BadSettings`` where there is no such topic."""
+
+    def bounds(self, topic: str) -> dict[Partition, tuple[int, int]]:
+        """Return, by partition, the first offset of a topic and the end of what is committed there.
+
+        Raises:
+            BadSettings: there is no such topic.
+        """
 
     def begin(self) -> None:
         """Begin a transaction; nothing without transactions."""
