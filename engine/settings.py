@@ -120,7 +120,9 @@ class SettingsParser(Generic[Config]):
             allow_abbrev=False,
         )
         for field in self._fields:
-            how = {"action": "store_const", "const": "true"} if _is_flag(field) else {"metavar": "VALUE"}
+            how: dict[str, Any] = (
+                {"action": "store_const", "const": "true"} if _is_flag(field) else {"metavar": "VALUE"}
+            )
             self.options.add_argument(_option(field.name), help=_help(field), **how)
 
     def read(self, given: Mapping[str, str | None], environment: Mapping[str, str]) -> Config:
