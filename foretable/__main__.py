@@ -21,6 +21,7 @@ _COMMANDS = {
     "predict": ("jobs.predict", "answer one row from the shell"),
     "serve": ("online.server", "answer over HTTP: table first, model on a miss"),
     "stream": ("streaming.program", "answer requests of a Kafka topic on another, exactly once"),
+    "request": ("streaming.asking.program", "send rows to a stream as requests, and wait for the answers"),
     "dead-letters": ("streaming.letters.program", "list, show or send again what a stream could not answer"),
     "profile": ("online.profile.program", "measure a running server; say what requests and rows cost"),
     "verify": ("jobs.verify", "check every digest and block of the releases"),
