@@ -7,7 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from engine.errors import InvalidInput
 from streaming.answering import DEADLINE_HEADER
+from streaming.asking.feed import Feed
 from streaming.asking.matching import CORRELATION, Matching
 from streaming.asking.partitioner import partition_of
 from streaming.asking.rows import Asked
@@ -16,7 +18,7 @@ from streaming.record import Headers, Outgoing, Partition
 
 # Answers are looked for while requests are sent: seldom, and they wait unread, so that latencies would be too long;
 # often, and sending takes longer.
-_SENDS_A_LOOK = 50
+_LOOK_S = 0.005
 _SENDS_A_FLUSH = 10_000
 _POLL_S = 0.05
 _MOST = 5000
@@ -71,22 +73,30 @@ class Exchange:
         """Send all, and see to it that they have arrived.
 
         Raises:
+            InvalidInput: a row cannot be read; those before it were sent.
             Unavailable: the brokers do not answer. What was sent may have arrived.
             TooLarge: a request is larger than the topic takes.
         """
         client, counts = self._client, self.matching.counts
         client.begin()
-        for asked in requests:
-            client.send(self._outgoing(asked))
-            self.rows += asked.rows
-            if self._answers is None:
-                self._bar.update(1)
-            elif counts.sent % _SENDS_A_LOOK == 0:
-                self._bar.total = counts.sent
-                self._take(0.0)
-            if counts.sent % _SENDS_A_FLUSH == 0:
-                client.commit({})
-                client.begin()
+        looked_s = time.perf_counter()
+        try:
+            for asked in Feed(requests):
+                if asked is not None:
+                    client.send(self._outgoing(asked))
+                    self.rows += asked.rows
+                    if counts.sent % _SENDS_A_FLUSH == 0:
+                        client.commit({})
+                        client.begin()
+                if self._answers is None:
+                    self._bar.update(asked is not None)
+                elif time.perf_counter() - looked_s > _LOOK_S:
+                    self._bar.total = counts.sent
+                    self._take(0.0)
+                    looked_s = time.perf_counter()
+        except (InvalidInput, KeyboardInterrupt):
+            client.commit({})  # else the count of what was sent would be none
+            raise
         client.commit({})
 
     def wait(self, timeout_s: float) -> None:

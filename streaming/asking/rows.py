@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -110,7 +109,9 @@ class Reader:
 @contextmanager
 def _opened(source: str) -> Iterator[IO[bytes]]:
     if source == STANDARD_INPUT:
-        yield sys.stdin.buffer
+        # Not sys.stdin: Python cannot end while a thread waits in that.
+        with open(0, "rb", closefd=False) as file:  # noqa: PTH123
+            yield file
         return
     try:
         file = open(source, "rb")  # noqa: SIM115, PTH123  # an error while it is read is another

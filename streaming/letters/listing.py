@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+import heapq
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
@@ -18,19 +19,25 @@ class Listing:
 
     def __init__(self, limit: int) -> None:
         """Keep so many."""
-        self._kept: deque[Letter] = deque(maxlen=limit)
+        self._limit = limit
+        self._kept: list[tuple[int, int, int, Letter]] = []  # a heap: time, partition, offset
         self._counts: Counter[tuple[str, str]] = Counter()
 
     def add(self, letters: Iterable[Letter]) -> None:
         """Take letters."""
         for letter in letters:
             self._counts[letter.disposition, letter.cause] += 1
-            self._kept.append(letter)
+            record = letter.record
+            entry = (record.timestamp_ms, record.partition.number, record.offset, letter)
+            if len(self._kept) < self._limit:
+                heapq.heappush(self._kept, entry)
+            else:
+                heapq.heappushpop(self._kept, entry)
 
     @property
     def letters(self) -> list[Letter]:
         """Those kept, by time."""
-        return sorted(self._kept, key=lambda letter: (letter.record.timestamp_ms, letter.record[:2]))
+        return [letter for *_, letter in sorted(self._kept)]
 
     def text(self, width: int) -> str:
         """Return the table, with messages cut so that lines are no longer than ``width``, and the counts."""

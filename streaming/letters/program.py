@@ -6,7 +6,9 @@ import json
 import os
 import secrets
 import shutil
+import signal
 import sys
+import threading
 from collections.abc import Callable, Mapping, Sequence
 
 from engine.errors import BadSettings, NotFound
@@ -118,17 +120,28 @@ def replay_letters(config: ReplayConfig) -> int:
         replay = Replay(
             client, config.topic, Sorting(client, config.selection, config.to), batch_records=config.batch_records
         )
-        interrupted = False
+        stop = _stopped_by_signal()
         try:
             with offsets_bar(bounds, "letters", quiet=config.json) as progress:
-                replay.run(bounds, progress)
-        except KeyboardInterrupt:
-            interrupted = True
+                replay.run(bounds, progress, stop)
         finally:
             say(json.dumps(replay.tally.to_json()) if config.json else replay.tally.text(dry=False))
-    if interrupted:
+    if stop.is_set():
         print(f"{_PROGRAM}: interrupted; what was sent is committed, and run again it sends the rest", file=sys.stderr)
-    return INTERRUPTED if interrupted else 0
+    return INTERRUPTED if stop.is_set() else 0
+
+
+def _stopped_by_signal() -> threading.Event:
+    """Return what SIGINT and SIGTERM set: between transactions one knows what was done. A second one ends at once."""
+    stop = threading.Event()
+
+    def tell(number: int, _: object) -> None:
+        stop.set()
+        signal.signal(number, signal.default_int_handler)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, tell)
+    return stop
 
 
 def _read_all(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import time
+import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
@@ -96,6 +96,8 @@ class Replay:
     3. A transaction begins, and the requests are sent in it. 4. It is committed together with the offsets of all
     letters polled, also of those that are not sent: all is seen, or nothing. 5. They are counted.
 
+    Of a commit that ended in a fault nobody knows at first what came: where the next letters lie tells.
+
     A letter that comes back while this runs lies behind the end: else one that fails each time would go round for ever.
 
     Attributes:
@@ -107,9 +109,10 @@ class Replay:
         self.tally = Tally()
         self._client, self._topic, self._sorting, self._most = client, topic, sorting, batch_records
         self._lost: set[Partition] = set()
+        self._unsettled: tuple[dict[Partition, int], Tally] | None = None
 
-    def run(self, bounds: Mapping[Partition, tuple[int, int]], progress: Progress) -> None:
-        """Send all there are.
+    def run(self, bounds: Mapping[Partition, tuple[int, int]], progress: Progress, stop: threading.Event) -> None:
+        """Send all there are, or until told to stop; the transaction under way is finished.
 
         Raises:
             Unavailable: it failed several times, one after the other. What was committed is done.
@@ -118,7 +121,7 @@ class Replay:
         """
         self._client.subscribe(self._topic, self._lost.update)
         ends, failures = Ends(bounds), 0
-        while not ends.reached:
+        while not ends.reached and not stop.is_set():
             try:
                 self._turn(ends, progress)
                 failures = 0
@@ -127,12 +130,14 @@ class Replay:
                 if failures >= _MOST_FAILURES:
                     raise
                 _log.warning("trying again: %s", error)
-                time.sleep(_FIRST_BACKOFF_S * 2**failures)
+                stop.wait(_FIRST_BACKOFF_S * 2**failures)
                 ends = self._begin_again(bounds)
 
     def _turn(self, ends: Ends, progress: Progress) -> None:
         self._lost.clear()
-        records = ends.take(self._client.poll(_POLL_S, self._most), self._client)
+        polled = self._client.poll(_POLL_S, self._most)
+        self._settle(polled)
+        records = ends.take(polled, self._client)
         records = [record for record in records if record.partition not in self._lost]
         if not records:
             return
@@ -146,9 +151,25 @@ class Replay:
             except TooLarge as error:
                 _log.warning("not sent: %s", error)
                 tally.kept_back[TOO_LARGE] += 1
-        self._client.commit({record.partition: record.offset + 1 for record in records})
+        offsets = {record.partition: record.offset + 1 for record in records}
+        self._unsettled = offsets, tally
+        self._client.commit(offsets)
+        self._unsettled = None
         self.tally.add(tally)
         progress(records)
+
+    def _settle(self, polled: Sequence[Record]) -> None:
+        """Count the last transaction, if it was committed after all: one partition tells for all of it."""
+        if self._unsettled is None:
+            return
+        offsets, tally = self._unsettled
+        positions = {record.partition: record.offset for record in reversed(polled)}
+        positions = positions or {partition: position for partition, (position, _) in self._client.lag().items()}
+        told = [positions[partition] >= offset for partition, offset in offsets.items() if partition in positions]
+        if told:
+            self._unsettled = None
+            if told[0]:
+                self.tally.add(tally)
 
     def _begin_again(self, bounds: Mapping[Partition, tuple[int, int]]) -> Ends:
         """Go back to what is committed; where that fails too, the next turn fails by it."""
