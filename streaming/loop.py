@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 from engine.errors import InvalidInput, Unavailable
 from engine.wire.media_types import ARROW_STREAM
@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 _POLL_S = 0.25
 # A batch that takes longer is waited for with partitions paused and polls between, which keep the membership.
 _PATIENCE_S = 1.0
-_FIRST_BACKOFF_S, _LONGEST_BACKOFF_S = 0.05, 5.0
+_FIRST_BACKOFF_S, _DOUBLINGS = 0.05, 7
 _LAG_S = 1.0
 _REQUEST = "foretable-request"
 
@@ -83,7 +83,7 @@ class Loop:
                     self.turn()
                 except Unavailable as error:
                     self._fail(error)
-                    stop.wait(min(_FIRST_BACKOFF_S * 2**self._failures, _LONGEST_BACKOFF_S))
+                    stop.wait(_FIRST_BACKOFF_S * 2 ** min(self._failures, _DOUBLINGS))
         finally:
             self._thread.shutdown(wait=False, cancel_futures=True)
 
@@ -162,16 +162,15 @@ class Loop:
         return answered
 
     def _result(self, future: Future[Answered]) -> Answered:
-        try:
-            return future.result(_PATIENCE_S)
-        except TimeoutError:
-            if future.done():
-                raise
-        while not future.done():
-            self._client.pause(self._client.assigned)
-            # What comes all the same is of a partition that came only now.
-            self._held = self._poll(_POLL_S, 1, self._held)
-        self._client.resume(self._client.assigned)
+        wait([future], _PATIENCE_S)
+        if not future.done():
+            try:
+                while not future.done():
+                    self._client.pause(self._client.assigned)
+                    # What comes all the same is of a partition that came only now.
+                    self._held = self._poll(_POLL_S, 1, self._held)
+            finally:
+                self._client.resume(self._client.assigned)
         return future.result()
 
     @staticmethod
@@ -237,7 +236,7 @@ class Loop:
         lag = self._client.lag()
         waiting = sum(max(end - position, 0) for position, end in lag.values())
         metrics = self._metrics
-        rows = waiting * self._pace.rows_a_record
+        rows = waiting * (self._pace.rows_a_record or 1)  # nothing is known before the first
         metrics.lag_records.set(waiting)
         metrics.lag_rows.set(rows)
         metrics.lag_s.set(rows * self._pace.row_s)

@@ -51,7 +51,7 @@ class Pace:
         """Begin carefully; never take more than ``limit`` records at once."""
         self.profile, self._limit = profile, limit
         self._record_s, self._fixed_s = 0.0, 0.0
-        self.row_s, self.rows_a_record = 0.0, 1.0
+        self.row_s, self.rows_a_record = 0.0, 0.0
         self.most = min(limit, 500)
 
     def measured(self, *, records: int, rows: int, work_s: float, whole_s: float) -> None:
