@@ -122,6 +122,7 @@ class Exchange:
         """Write the answers whose turn has come; at the end all."""
         if self._answers is not None:
             self._answers.out.writelines(line + b"\n" for line in self.matching.lines(final=final))
+            self._answers.out.flush()
 
     def _outgoing(self, asked: Asked) -> Outgoing:
         ask, place = self._ask, self.matching.counts.sent

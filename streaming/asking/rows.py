@@ -110,7 +110,7 @@ class Reader:
 def _opened(source: str) -> Iterator[IO[bytes]]:
     if source == STANDARD_INPUT:
         # Not sys.stdin: Python cannot end while a thread waits in that.
-        with open(0, "rb", closefd=False) as file:  # noqa: PTH123
+        with open(0, "rb", closefd=False) as file:
             yield file
         return
     try:

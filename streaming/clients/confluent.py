@@ -95,6 +95,12 @@ class ConfluentClient:
         self._tell_lost = lost
         self._consumer.subscribe([topic], self._take_assigned, self._take_lost, self._take_lost)
 
+    def read(self, starts: Mapping[Partition, int]) -> None:
+        """See ``Client``."""
+        self._topic = next(iter(starts)).topic
+        self._partitions = {one.number: one for one in starts}
+        self._consumer.assign([TopicPartition(*one, offset) for one, offset in starts.items()])
+
     def poll(self, timeout_s: float, most: int) -> list[Record]:
         """See ``Client``."""
         if self._must_rewind:
@@ -204,6 +210,20 @@ class ConfluentClient:
             return int(future.result(self._timeout_s)["max.message.bytes"].value)
         except (KafkaException, TimeoutError):
             return None  # without the right to ask, the broker tells at the commit
+
+    def bounds(self, topic: str) -> dict[Partition, tuple[int, int]]:
+        """See ``Client``."""
+        here = [Partition(topic, number) for number in range(self.partitions_of(topic))]
+        return {one: (self._offset_at(one, OFFSET_BEGINNING), self._offset_at(one, OFFSET_END)) for one in here}
+
+    def _offset_at(self, partition: Partition, place: int) -> int:
+        try:
+            (found,) = self._consumer.offsets_for_times([TopicPartition(*partition, place)], self._timeout_s)
+            if found.error is not None:
+                raise KafkaException(found.error)
+        except KafkaException as error:
+            raise explain(kafka_error_of(error), f"topic {partition.topic!r}", otherwise=Unavailable) from error
+        return int(found.offset)
 
     def begin(self) -> None:
         """See ``Client``."""

@@ -105,6 +105,12 @@ class KafkaPythonClient:
         except kafka_errors.KafkaError as error:
             raise explain(error, f"topic {topic!r}", otherwise=Unavailable) from error
 
+    def read(self, starts: Mapping[Partition, int]) -> None:
+        """See ``Client``."""
+        self._consumer.assign([TopicPartition(*one) for one in starts])
+        for one, offset in starts.items():
+            self._consumer.seek(TopicPartition(*one), offset)
+
     def poll(self, timeout_s: float, most: int) -> list[Record]:
         """See ``Client``."""
         if self._must_rewind:
@@ -177,6 +183,17 @@ class KafkaPythonClient:
             raise explain(error, where, otherwise=BadSettings) from error
         return len(description["partitions"])
 
+    def bounds(self, topic: str) -> dict[Partition, tuple[int, int]]:
+        """See ``Client``."""
+        here = [TopicPartition(topic, number) for number in range(self.partitions_of(topic))]
+        timeout_ms = self._settings.answer_timeout_ms
+        try:
+            firsts = self._consumer.beginning_offsets(here, timeout_ms=timeout_ms)
+            ends = self._consumer.end_offsets(here, timeout_ms=timeout_ms)
+        except kafka_errors.KafkaError as error:
+            raise explain(error, f"topic {topic!r}", otherwise=Unavailable) from error
+        return {Partition(*one): (firsts[one], ends[one]) for one in here}
+
     def begin(self) -> None:
         """See ``Client``."""
         self._producer.begin()
@@ -197,7 +214,8 @@ class KafkaPythonClient:
             return
         self._producer.deliver()
         try:
-            self._consumer.commit(places, timeout_ms=self._settings.answer_timeout_ms)
+            if places:
+                self._consumer.commit(places, timeout_ms=self._settings.answer_timeout_ms)
         except kafka_errors.KafkaError as error:
             raise explain(error, f"committing, {self._where}") from error
         self._producer.settle()

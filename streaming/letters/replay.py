@@ -89,6 +89,10 @@ class Sorting:
         return self._partitions[topic]
 
 
+def _ignore(lost: Sequence[Partition]) -> None:
+    """Do nothing: what one poll brought is committed before the next, and of what was lost since that is refused."""
+
+
 class Replay:
     """Sends letters again, a transaction after the other, up to where the topic ended when it began.
 
@@ -108,7 +112,7 @@ class Replay:
         """Take a client of the replay's group, with transactions; so many letters in one of these."""
         self.tally = Tally()
         self._client, self._topic, self._sorting, self._most = client, topic, sorting, batch_records
-        self._lost: set[Partition] = set()
+        self._must_rewind = False
         self._unsettled: tuple[dict[Partition, int], Tally] | None = None
 
     def run(self, bounds: Mapping[Partition, tuple[int, int]], progress: Progress, stop: threading.Event) -> None:
@@ -119,7 +123,7 @@ class Replay:
             Fenced: another replay of this topic has begun.
             BadSettings: an origin's topic is not there, or rights are missing.
         """
-        self._client.subscribe(self._topic, self._lost.update)
+        self._client.subscribe(self._topic, _ignore)
         ends, failures = Ends(bounds), 0
         while not ends.reached and not stop.is_set():
             try:
@@ -131,14 +135,16 @@ class Replay:
                     raise
                 _log.warning("trying again: %s", error)
                 stop.wait(_FIRST_BACKOFF_S * 2**failures)
-                ends = self._begin_again(bounds)
+                self._must_rewind, ends = True, Ends(bounds)
 
     def _turn(self, ends: Ends, progress: Progress) -> None:
-        self._lost.clear()
+        if self._must_rewind:  # or else what was polled and not committed would be passed over
+            self._client.abort()
+            self._client.rewind()
+            self._must_rewind = False
         polled = self._client.poll(_POLL_S, self._most)
         self._settle(polled)
         records = ends.take(polled, self._client)
-        records = [record for record in records if record.partition not in self._lost]
         if not records:
             return
         tally = Tally()
@@ -170,12 +176,3 @@ class Replay:
             self._unsettled = None
             if told[0]:
                 self.tally.add(tally)
-
-    def _begin_again(self, bounds: Mapping[Partition, tuple[int, int]]) -> Ends:
-        """Go back to what is committed; where that fails too, the next turn fails by it."""
-        try:
-            self._client.abort()
-            self._client.rewind()
-        except Unavailable as error:
-            _log.warning("trying again: %s", error)
-        return Ends(bounds)

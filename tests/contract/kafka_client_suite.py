@@ -554,6 +554,52 @@ class ClientContract:
         client.close()
         assert values_in(kafka.bootstrap, topics[1]) == []
 
+    def test_a_reader_takes_nothing_from_the_group(self, kafka: Kafka, opened: Open, topics: tuple[str, str]) -> None:
+        topic = kafka.fresh_topic("shared", partitions=2)
+        fill(kafka.bootstrap, topic, numbered(6), partitions=2)
+        zero, one = Partition(topic, 0), Partition(topic, 1)
+        member = opened(topic)
+        member.subscribe(topic, ignore)
+        answer(member, topics[1], take(member, 6)[:1])
+        (committed,) = [partition for partition in (zero, one) if partition in member.assigned][:1]
+
+        reader = opened(topic, transactional_id=None)
+        reader.read({zero: 1, one: 2})
+        came = take(reader, 3)
+        assert {(record.partition, record.offset) for record in came} == {(zero, 1), (zero, 2), (one, 2)}
+        assert reader.assigned == {zero, one} == member.assigned
+        reader.rewind()  # to what the group has committed
+        again = take(reader, 5)
+        assert (committed, 0) not in {(record.partition, record.offset) for record in again}
+        reader.begin()
+        reader.send(Outgoing(Partition(topics[1], 0), None, b"of the reader"))
+        reader.commit({})
+        assert values_in(kafka.bootstrap, topics[1])[-1] == b"of the reader"
+
+    def test_a_reader_begins_where_the_topic_does_and_at_its_end(
+        self, kafka: Kafka, opened: Open, topics: tuple[str, str]
+    ) -> None:
+        topic, _ = topics
+        writer, reader = opened(topic), opened(topic, transactional_id=None)
+        partition = Partition(topic, 0)
+        assert reader.bounds(topic) == {partition: (0, 0)}
+        writer.begin()
+        writer.send(Outgoing(partition, None, b"before"))
+        writer.commit({})
+        assert reader.bounds(topic) == {partition: (0, 2)}  # with the transaction's mark
+        reader.read({partition: 0})
+        poll_until(lambda: reader.lag().get(partition) == (2, 2), reader, what="past the mark")
+        writer.begin()
+        writer.send(Outgoing(partition, None, b"open"))
+        assert reader.bounds(topic)[partition][1] == 2
+        from_end = opened(topic, transactional_id=None)
+        from_end.read({partition: 2})
+        assert from_end.poll(0.2, 10) == []
+        writer.commit({})
+        assert [record.value for record in take(from_end, 1)] == [b"open"]
+        with pytest.raises(BadSettings, match="topic 'no-such-topic'"):
+            reader.bounds("no-such-topic")
+
     def test_a_topic_that_does_not_exist_is_named(self, kafka: Kafka, opened: Open) -> None:
         client = opened(kafka.fresh_topic("group"))
         with pytest.raises(BadSettings, match="topic 'no-such-topic'"):

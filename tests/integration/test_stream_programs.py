@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ from streaming.clients.client import CLIENTS
 from streaming.outcome import MODEL, POISON, TRANSIENT
 from tests.support.kafka import Kafka
 from tests.support.letters import asked, letter, read_committed, write
-from tests.support.programs import BIN, Finished, finish, foretable, start
+from tests.support.programs import BIN, ROOT, Finished, finish, foretable, start
 from tests.support.stream_records import BAD, ROW
 from tests.support.synthetic import FINITE_NAME
 from tests.support.waiting import wait_until
@@ -164,6 +165,22 @@ def test_an_interrupted_replay_says_what_it_did(kafka: Kafka, client: str, topic
     assert "interrupted" in done.err
 
 
+def test_of_two_replays_the_newer_goes_on(kafka: Kafka, client: str, topics: tuple[str, str]) -> None:
+    dead, requests = topics
+    many = [asked(requests, number) for number in range(1500)]
+    write(kafka, [letter(record, dead, disposition=TRANSIENT) for record in many])
+    command = [str(BIN / "foretable"), "dead-letters", "replay", "--topic", dead, "--json"]
+    older = start(*command, "--batch-records", "1", environment=place(kafka, client))
+    wait_until(lambda: values(kafka, requests), what="the older is under way")
+    newer = finish(start(*command, environment=place(kafka, client)))
+    told = finish(older)
+    assert (newer.code, told.code) == (0, 75), told.err
+    assert values(kafka, requests) == Counter(record.value for record in many)
+    sent = [json.loads(done.out)["sent"].get(requests, 0) for done in (newer, told)]
+    assert min(sent) > 0
+    assert sum(sent) == 1500
+
+
 def test_wrong_settings(kafka: Kafka) -> None:
     environment = place(kafka, "kafka-python")
     missing = foretable("dead-letters", "list", "--topic", "nowhere", environment=environment)
@@ -284,6 +301,26 @@ def test_interrupted_while_it_waits(kafka: Kafka, client: str, tmp_path: Path) -
     assert done.code == 130
     assert "answered 0, dead letters 0, missing 1" in done.err
     assert [path.name for path in tmp_path.iterdir()] == ["rows.jsonl"]
+
+
+def test_standard_input_that_keeps_one_waiting(kafka: Kafka, client: str, stream: dict[str, str]) -> None:
+    named = [part for pair in stream.items() for part in pair]
+    read, written = os.pipe()
+    command = [str(BIN / "foretable"), "request", *named, "--input", "-", "--wait"]
+    environment = {**os.environ, **place(kafka, client)}
+    with (
+        open(written, "wb", buffering=0) as rows,
+        subprocess.Popen(command, cwd=ROOT, env=environment, stdin=read, stdout=-1, stderr=-1, text=True) as process,
+    ):
+        os.close(read)
+        assert process.stdout is not None
+        for age in (1, 2):  # the second is written when the first is answered
+            rows.write(json.dumps({**ROW, "age": age}).encode() + b"\n")
+            assert "outputs" in json.loads(process.stdout.readline())
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=60)
+    assert process.returncode == 130, told
+    assert "answered 2, dead letters 0, missing 0" in told
 
 
 def test_a_line_that_is_no_row(kafka: Kafka, tmp_path: Path) -> None:
