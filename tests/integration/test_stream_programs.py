@@ -309,7 +309,7 @@ def test_standard_input_that_keeps_one_waiting(kafka: Kafka, client: str, stream
     command = [str(BIN / "foretable"), "request", *named, "--input", "-", "--wait"]
     environment = {**os.environ, **place(kafka, client)}
     with (
-        open(written, "wb", buffering=0) as rows,
+        os.fdopen(written, "wb", buffering=0) as rows,
         subprocess.Popen(command, cwd=ROOT, env=environment, stdin=read, stdout=-1, stderr=-1, text=True) as process,
     ):
         os.close(read)
