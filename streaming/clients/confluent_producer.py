@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
 from engine.errors import BadSettings, Unavailable
+from streaming.clients.bounded_calls import BoundedCalls
 from streaming.clients.client import ClientSettings, Fenced
 from streaming.clients.confluent_errors import explain, kafka_error_of
 from streaming.clients.record_size import LARGEST_BYTES, RecordSizes
@@ -19,6 +21,10 @@ from streaming.record import Outgoing
 # it in two. So it is never larger than the smallest record limit of the topics that are known.
 _BATCH_BYTES = 1_000_000
 _FULL_S = 0.05
+# librdkafka's `send_offsets_to_transaction` keeps no time limit, and may wait for ever for a coordinator that went away
+# (librdkafka's issues 5456 and 5511), even once it is back. A coordinator that lives answers within milliseconds; one
+# that moves, within a second or two. With less than that moves would cost transactions, with more a restart takes long.
+_OFFSETS_S = 5.0
 # What an abort, or an error that has its own report, did to the records behind.
 _PURGED = {KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT}
 
@@ -47,6 +53,7 @@ class ConfluentProducer:
         self._sizes = sizes
         self._batch_bytes = _BATCH_BYTES
         self._library: Producer | None = None
+        self._calls = BoundedCalls()
         self._failed: list[tuple[str, KafkaError]] = []
         self._begun = False
         self._used = False
@@ -94,12 +101,22 @@ class ConfluentProducer:
         deadline = time.monotonic() + self._timeout_s
         try:
             if offsets:
-                library.send_offsets_to_transaction(list(offsets), group, self._timeout_s)
+                self._add_offsets(library, list(offsets), group)
             library.commit_transaction(max(0.001, deadline - time.monotonic()))
         except KafkaException as error:
             self._raise_failed()
             raise self._explained(error) from error
         self._begun = self._used = False
+
+    def _add_offsets(self, library: Producer, offsets: list[TopicPartition], group: object) -> None:
+        timeout_s = min(self._timeout_s, _OFFSETS_S)
+        try:
+            self._calls.run(partial(library.send_offsets_to_transaction, offsets, group, timeout_s), timeout_s)
+        except TimeoutError as error:
+            self._calls = BoundedCalls()
+            self._drop()
+            message = f"{self._where}: the group's coordinator must take the offsets; {error}. Abort, and try again."
+            raise Unavailable(message) from error
 
     def deliver(self) -> None:
         """Wait until all that was sent has arrived; raise what failed of it."""
@@ -128,6 +145,7 @@ class ConfluentProducer:
         if self._library is not None and self._begun and self._transactional and self._fenced is None:
             self._aborted()
         self._drop()
+        self._calls.close()
 
     def _aborted(self) -> bool:
         """Abort, and tell whether the library's producer can go on."""
