@@ -29,6 +29,12 @@ def setting(help_text: str, parse: Callable[[str], object], *, secret: bool = Fa
     return dataclasses.field(metadata={"help": help_text, "parse": parse, "secret": secret}, **options)
 
 
+def flag(help_text: str) -> Any:
+    """Declare a setting that is true where ``--name`` is given, without a value, or the variable is ``true``."""
+    made = setting(help_text, boolean, default=False)
+    return dataclasses.field(default=False, metadata={**made.metadata, "flag": True})
+
+
 def text(given: str) -> str:
     """Read a text that is not empty."""
     if not given.strip():
@@ -56,6 +62,14 @@ def one_of(*choices: str) -> Callable[[str], str]:
         return given
 
     return parse
+
+
+def boolean(given: str) -> bool:
+    """Read ``true`` or ``false``."""
+    if given not in {"true", "false"}:
+        message = "true or false"
+        raise ValueError(message)
+    return given == "true"
 
 
 def integer(low: int, high: int) -> Callable[[str], int]:
@@ -106,7 +120,10 @@ class SettingsParser(Generic[Config]):
             allow_abbrev=False,
         )
         for field in self._fields:
-            self.options.add_argument(_option(field.name), metavar="VALUE", help=_help(field))
+            how: dict[str, Any] = (
+                {"action": "store_const", "const": "true"} if _is_flag(field) else {"metavar": "VALUE"}
+            )
+            self.options.add_argument(_option(field.name), help=_help(field), **how)
 
     def read(self, given: Mapping[str, str | None], environment: Mapping[str, str]) -> Config:
         """Return the settings.
@@ -156,6 +173,10 @@ def _parsed(field: dataclasses.Field[Any], where: str, value: str) -> object:
     return parsed
 
 
+def _is_flag(field: dataclasses.Field[Any]) -> bool:
+    return bool(field.metadata.get("flag"))
+
+
 def _option(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
@@ -172,7 +193,7 @@ def _is_service_link(name: str, value: str) -> bool:
 def _help(field: dataclasses.Field[Any]) -> str:
     """Return what ``--help`` says of a setting, with its default as one would type it."""
     default = field.default
-    if default is dataclasses.MISSING or default in (None, ()):
+    if default is dataclasses.MISSING or default in (None, (), "") or _is_flag(field):
         return str(field.metadata["help"])
     if isinstance(default, tuple):
         default = ",".join(default)

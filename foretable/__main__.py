@@ -21,6 +21,8 @@ _COMMANDS = {
     "predict": ("jobs.predict", "answer one row from the shell"),
     "serve": ("online.server", "answer over HTTP: table first, model on a miss"),
     "stream": ("streaming.program", "answer requests of a Kafka topic on another, exactly once"),
+    "request": ("streaming.asking.program", "send rows to a stream as requests, and wait for the answers"),
+    "dead-letters": ("streaming.letters.program", "list, show or send again what a stream could not answer"),
     "profile": ("online.profile.program", "measure a running server; say what requests and rows cost"),
     "verify": ("jobs.verify", "check every digest and block of the releases"),
     "demo": ("examples.flights.demo", "run the whole way on real flights, and show it"),
@@ -40,7 +42,7 @@ The way of a model, from a scientist's code to an answer over HTTP:
   curl 'http://127.0.0.1:8000/v1/models/flights:predict?carrier=UA&origin=EWR&dest=SFO&month=1&weekday=1&hour=6'
 
 commands:
-{chr(10).join(f"  {name:<12}{text}" for name, (_, text) in _COMMANDS.items())}
+{chr(10).join(f"  {name:<14}{text}" for name, (_, text) in _COMMANDS.items())}
 
 exit codes: 0 done, 64 bad settings or usage, 65 bad data, 70 a bug, 75 try again, 130 interrupted
 """

@@ -17,6 +17,8 @@ CAUSE, FEATURE, MESSAGE = f"{PREFIX}cause", f"{PREFIX}feature", f"{PREFIX}messag
 DISPOSITION, ATTEMPTS, ORIGIN = f"{PREFIX}disposition", f"{PREFIX}attempts", f"{PREFIX}origin"
 # What stands for a value that was too large, or not to be shown; such a letter cannot be sent again.
 DIGEST = f"{PREFIX}digest"
+# Of which features: their values, the key and the message are not the request's own.
+REDACTED = f"{PREFIX}redacted"
 _LONGEST_MESSAGE = 1000
 _HIDDEN = "***"
 
@@ -51,6 +53,8 @@ class DeadLetters:
             (ATTEMPTS, str(attempts(record.headers) + 1).encode()),
             (ORIGIN, origin_json(record)),
         ]
+        if self._redact:
+            headers.append((REDACTED, ",".join(sorted(self._redact)).encode()))
         if error.feature:
             headers.append((FEATURE, error.feature.encode()))
         partition = Partition(self._topic, record.partition.number % self._partitions)

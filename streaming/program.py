@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import os
 import signal
@@ -101,8 +100,6 @@ def _join(
 def client_settings(config: StreamConfig) -> ClientSettings:
     """Return what the settings mean for a client."""
     profile = PROFILES[config.profile]
-    fields = {field.name: field.metadata.get("kafka") for field in dataclasses.fields(config)}
-    security = {key: getattr(config, name) for name, key in fields.items() if key and getattr(config, name)}
     return ClientSettings(
         servers=config.brokers,
         group=config.group_name,
@@ -112,7 +109,7 @@ def client_settings(config: StreamConfig) -> ClientSettings:
         linger_ms=profile.linger_ms,
         fetch_wait_ms=profile.fetch_wait_ms,
         fetch_min_bytes=profile.fetch_min_bytes,
-        security=security,
+        security=config.security,
     )
 
 

@@ -39,6 +39,9 @@ class ScriptedClient:
     def subscribe(self, topic: str, lost: Lost) -> None:
         self._lost = lost
 
+    def read(self, starts: Mapping[Partition, int]) -> None:
+        self._mine, self._position = set(starts), dict(starts)
+
     def poll(self, timeout_s: float, most: int) -> list[Record]:
         self._step("poll")
         found: list[Record] = []
@@ -69,6 +72,9 @@ class ScriptedClient:
 
     def partitions_of(self, topic: str) -> int:
         return 2
+
+    def bounds(self, topic: str) -> dict[Partition, tuple[int, int]]:
+        return {partition: (0, len(log)) for partition, log in self._log.items()}
 
     def begin(self) -> None:
         self._step("begin")
