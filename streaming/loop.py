@@ -69,14 +69,22 @@ class Loop:
         self._oversized: set[tuple[Partition, int]] = set()
         self._failures = 0  # of the same records, one after the other
         self._lag_due = 0.0
+        self._stop = threading.Event()
+        self._answering: Future[Answered] | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether a batch is still computed that nobody waits for any more; its thread cannot be stopped."""
+        return self._answering is not None and not self._answering.done()
 
     def run(self, stop: threading.Event) -> None:
-        """Answer until told to stop; the transaction under way is finished or aborted.
+        """Answer until told to stop; the transaction under way is finished, or given up after ``--drain-s``.
 
         Raises:
             Fenced: another instance has this one's name.
             BadSettings: rights or topics are missing.
         """
+        self._stop = stop
         try:
             while not stop.is_set():
                 try:
@@ -162,10 +170,16 @@ class Loop:
         return answered
 
     def _result(self, future: Future[Answered]) -> Answered:
+        self._answering, last = future, float("inf")
         wait([future], _PATIENCE_S)
         if not future.done():
             try:
                 while not future.done():
+                    if self._stop.is_set():
+                        last = min(last, time.monotonic() + self._config.drain_s)
+                    if time.monotonic() >= last:
+                        message = f"a batch must be answered within --drain-s {self._config.drain_s}; it was given up"
+                        raise Unavailable(message)
                     self._client.pause(self._client.assigned)
                     # What comes all the same is of a partition that came only now.
                     self._held = self._poll(_POLL_S, 1, self._held)

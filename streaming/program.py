@@ -62,10 +62,11 @@ def stream(config: StreamConfig) -> int:
     joined = threading.Event()
     monitor = Monitor(config.monitor_host, config.monitor_port, metrics, joined.is_set)
     client: Client | None = None
+    loop: Loop | None = None
     try:
-        while client is None and not stop.is_set():
+        while loop is None and not stop.is_set():
             client, loop = _join(config, holder, metrics, stop)
-            if client is not None and loop is not None:
+            if loop is not None:
                 joined.set()
                 metrics.ready.set(1)
                 print(
@@ -78,6 +79,9 @@ def stream(config: StreamConfig) -> int:
         if client is not None:
             client.close()
         monitor.close()
+    if loop is not None and loop.busy:
+        logging.shutdown()
+        os._exit(0)  # Python would wait for the thread
     return 0
 
 

@@ -220,6 +220,24 @@ def test_fault_that_passes_is_tried_again_before_it_makes_dead_letters(
     assert [each["foretable-disposition"] for each in found] == [b"transient"] * letters
 
 
+def test_batch_that_takes_too_long_is_given_up_after_a_signal(
+    release: Streamed, monkeypatch: pytest.MonkeyPatch, patient: None
+) -> None:
+    go_on, stop = threading.Event(), threading.Event()
+
+    def hang(self: Predictor, rows: Any, **options: Any) -> Any:
+        stop.set()
+        assert go_on.wait(60)
+        raise AssertionError
+
+    monkeypatch.setattr(Predictor, "predict_rows", hang)
+    client = ScriptedClient([record(ROW)])
+    loop, _ = loop_of(client, release, drain_s=1)
+    loop.run(stop)
+    assert (client.committed, loop.busy) == ([], True)
+    go_on.set()
+
+
 def test_lag_is_told(release: Streamed) -> None:
     requests = requests_of([[ROW, MISS]] * 4)
     client = ScriptedClient(requests)
