@@ -67,7 +67,8 @@ class Loop:
         self._to_rewind = False
         self._halved = 0  # the most records of a batch, while one that is too large is looked for; 0: as the pace says
         self._oversized: set[tuple[Partition, int]] = set()
-        self._failures = 0  # of the same records, one after the other
+        self._failures = 0  # one after the other, of whatever kind: how long to back off
+        self._tries = 0  # of the model at the same records
         self._lag_due = 0.0
         self._stop = threading.Event()
         self._answering: Future[Answered] | None = None
@@ -156,10 +157,12 @@ class Loop:
         """Answer in a thread; keep the membership while that takes long."""
         config = self._config
         future = self._thread.submit(answer, records, release, max_rows=config.max_rows, late=config.late)
+        self._wait_for(future)  # what fails in here is of the brokers, and no fault of the model
         try:
-            answered = self._result(future)
+            return future.result()
         except Unavailable as error:
-            if self._failures + 1 < config.attempts:
+            self._tries += 1
+            if self._tries < config.attempts:
                 raise
             return self._refused(records, error, "transient", TRANSIENT)
         except Exception as error:
@@ -167,9 +170,8 @@ class Loop:
                 return _joined([self._answer([record], release) for record in records])
             _log.exception("the model failed at %s", origin_json(records[0]).decode())
             return self._refused(records, error, "model_failed", MODEL)
-        return answered
 
-    def _result(self, future: Future[Answered]) -> Answered:
+    def _wait_for(self, future: Future[Answered]) -> None:
         self._answering, last = future, float("inf")
         wait([future], _PATIENCE_S)
         if not future.done():
@@ -185,7 +187,6 @@ class Loop:
                     self._held = self._poll(_POLL_S, 1, self._held)
             finally:
                 self._client.resume(self._client.assigned)
-        return future.result()
 
     @staticmethod
     def _refused(records: Sequence[Record], error: Exception, cause: str, disposition: str) -> Answered:
@@ -226,7 +227,7 @@ class Loop:
 
     def _done(self, records: Sequence[Record], answered: Answered, work_s: float, whole_s: float) -> None:
         metrics = self._metrics
-        self._failures, self._halved = 0, 0
+        self._failures, self._tries, self._halved = 0, 0, 0
         self._oversized.clear()
         self._pace.measured(records=len(records), rows=answered.rows, work_s=work_s, whole_s=whole_s)
         metrics.records.inc(len(records))

@@ -29,7 +29,8 @@ from streaming.rendering import Rendering
 
 _log = logging.getLogger(__name__)
 _INTERRUPTED = 130
-_LONGEST_WAIT_S = 10.0
+# Between two tries to reach the brokers.
+_PAUSE_S = 2.0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -97,7 +98,7 @@ def _join(
         if client is not None:
             client.close()
         _log.warning("waiting for the brokers at %s: %s", config.brokers, error)
-        stop.wait(_LONGEST_WAIT_S / 5)
+        stop.wait(_PAUSE_S)
         return None, None
 
 

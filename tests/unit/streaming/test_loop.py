@@ -220,6 +220,31 @@ def test_fault_that_passes_is_tried_again_before_it_makes_dead_letters(
     assert [each["foretable-disposition"] for each in found] == [b"transient"] * letters
 
 
+def test_brokers_that_fail_while_the_model_computes_make_no_dead_letters(
+    release: Streamed, monkeypatch: pytest.MonkeyPatch, patient: None
+) -> None:
+    predict, go_on, polls = Predictor.predict_rows, threading.Event(), [0]
+
+    def wait(self: Predictor, rows: Any, **options: Any) -> Any:
+        assert go_on.wait(60)
+        return predict(self, rows, **options)
+
+    def step(name: str) -> None:
+        polls[0] += name == "poll"
+        if name == "poll" and 1 < polls[0] < 8:
+            raise Unavailable(name)
+        if polls[0] >= 8:
+            go_on.set()
+
+    monkeypatch.setattr(Predictor, "predict_rows", wait)
+    requests = requests_of([ROW, MISS])
+    client = ScriptedClient(requests, step)
+    loop, _ = loop_of(client, release, attempts=1)
+    run(client, loop, requests)
+    assert_each_once_in_order(client, requests)
+    assert {each.partition.topic for each in client.committed} == {"predictions"}
+
+
 def test_batch_that_takes_too_long_is_given_up_after_a_signal(
     release: Streamed, monkeypatch: pytest.MonkeyPatch, patient: None
 ) -> None:
