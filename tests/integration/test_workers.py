@@ -17,8 +17,9 @@ from urllib.parse import urlencode
 import psutil
 import pytest
 
+from tests.support.announced_process import ROOT
 from tests.support.scripted_wire import Told, read_replies
-from tests.support.serving import ROOT, ServerProcess
+from tests.support.serving import ServerProcess
 from tests.support.synthetic import FINITE_NAME
 from tests.support.waiting import wait_until
 

@@ -6,10 +6,6 @@ import dataclasses
 import http.client
 import json
 import os
-import re
-import selectors
-import signal
-import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import closing
@@ -23,10 +19,9 @@ from engine.holder import load_labelled
 from engine.registry import Registry
 from online.config import ServeConfig
 from online.served import ServedHolder, load
+from tests.support.announced_process import AnnouncedProcess
 from tests.support.synthetic import FINITE_NAME, NUMBERS_NAME
 from tests.support.waiting import wait_until
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def load_both(registry: Path, **settings: Any) -> tuple[ServeConfig, ServedHolder]:
@@ -41,51 +36,22 @@ def load_both(registry: Path, **settings: Any) -> tuple[ServeConfig, ServedHolde
     )
 
 
-class ServerProcess:
-    """The server program on a free port. A context manager: it is up inside, and gone after."""
+class ServerProcess(AnnouncedProcess):
+    """The server program on a free port. Inside the context it is up."""
 
     def __init__(
         self, registry: Path | str, *options: str, logs: Path, emulator: Sequence[str] = (), **environment: str
     ) -> None:
         """Start it, on a machine or in an emulator of another; ``__enter__`` waits until it is ready."""
-        self.logs = logs
         argv = [*emulator, sys.executable, "-m", "online.server", "--registry", str(registry), "--port", "0", *options]
-        with logs.open("wb") as file:
-            self.process = subprocess.Popen(
-                argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=file, text=True, env={**os.environ, **environment}
-            )
+        super().__init__(argv, logs=logs, mode="wb", environment={**os.environ, **environment})
         self.port = 0
-        self.announcement = ""
 
     def __enter__(self) -> Self:
         """Wait for the announcement."""
-        assert self.process.stdout
-        with selectors.DefaultSelector() as selector:
-            selector.register(self.process.stdout, selectors.EVENT_READ)
-            ready = selector.select(timeout=120)
-        self.announcement = self.process.stdout.readline().strip() if ready else ""
-        found = re.fullmatch(r"serving .+ on https?://127\.0\.0\.1:([0-9]+)(?: by [0-9]+ workers)?", self.announcement)
-        if not found:
-            self.stop(signal.SIGKILL)
-            raise AssertionError(self.announcement + self.log)
+        found = self.ready(r"serving .+ on https?://127\.0\.0\.1:([0-9]+)(?: by [0-9]+ workers)?")
         self.port = int(found[1])
         return self
-
-    def __exit__(self, *_: object) -> None:
-        """End it, if the test has not."""
-        if self.process.poll() is None:
-            self.process.terminate()
-        self._wait()
-
-    @property
-    def log(self) -> str:
-        """All it has logged so far."""
-        return self.logs.read_text()
-
-    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """Send a signal, wait for the end, return the exit code."""
-        self.process.send_signal(number)
-        return self._wait()
 
     def workers(self) -> list[int]:
         """Return the process ids of its workers, in their order, where there are several."""
@@ -114,11 +80,3 @@ class ServerProcess:
     def wait_for_metric(self, line: str, value: float) -> None:
         """Wait until a sample of /metrics has a value."""
         wait_until(lambda: self.metric(line) == value, what=f"{line} is {value}", timeout_s=30)
-
-    def _wait(self) -> int:
-        try:
-            return self.process.wait(timeout=60)
-        finally:
-            self.process.kill()  # a test that failed must leave no server behind
-            if self.process.stdout:
-                self.process.stdout.close()
