@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import NamedTuple
@@ -50,6 +51,20 @@ class Answers:
     values: npt.NDArray[np.float32]
     source: npt.NDArray[np.uint8]
     faults: dict[int, InvalidInput] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        """Return the number of rows, those at fault included."""
+        return len(self.source)
+
+    def part(self, start: int, stop: int) -> Answers:
+        """Return the answers to the rows ``start`` to ``stop - 1``, which are numbered anew."""
+        faults = {row - start: self.faults[row] for row in range(start, stop) if row in self.faults}
+        return Answers(self.values[start:stop], self.source[start:stop], faults)
+
+    def take(self, rows: Sequence[int]) -> Answers:
+        """Return the answers to some rows, none of them at fault."""
+        places = np.fromiter(rows, np.intp, len(rows))
+        return Answers(self.values[places], self.source[places])
 
     def rows_by_source(self) -> dict[Source, int]:
         """Return how many rows each source answered; a source that answered none is left out."""

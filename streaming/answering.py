@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence, Sized
 from dataclasses import dataclass
+from itertools import chain
+
+import pyarrow as pa
 
 from engine.answer import Answers, Source
-from engine.errors import InvalidInput
 from engine.holder import Loaded
 from engine.predictor import Predictor
-from streaming.decoding import Asked, Decoded, decode
+from streaming.deadline import too_late
+from streaming.decoding import Decoded, Row, decode
 from streaming.outcome import DEADLINE, Refused
 from streaming.record import Record
 from streaming.rendering import Rendering
-
-# In milliseconds of Unix time: an instant, which holds over every hop.
-DEADLINE_HEADER = "foretable-deadline"
-_MOST_DIGITS = 15
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,25 +29,30 @@ class Streamed(Loaded):
     rendering: Rendering
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Answered:
     """What came of a batch.
 
     Attributes:
         predictions: the value by request's place in the batch; None for a refused one.
         refused: why others have no answer, by place.
+        streams: the places of those that are answered in Arrow.
         rows: how many rows there were.
         sources: of them, by source.
     """
 
     predictions: list[bytes | None]
     refused: dict[int, Refused]
-    rows: int
+    streams: frozenset[int] = frozenset()
+    rows: int = 0
     sources: dict[Source, int]
 
 
 def answer(records: Sequence[Record], release: Streamed, *, max_rows: int, late: str) -> Answered:
     """Answer requests. Raises nothing for a bad one.
+
+    Requests that are one JSON row each, with no deadline and no fault, are most by far: where all are, nothing is
+    called for one of them alone.
 
     Args:
         records: the requests.
@@ -61,89 +64,87 @@ def answer(records: Sequence[Record], release: Streamed, *, max_rows: int, late:
         Unavailable: the model could not be asked; trying again may help.
         EngineBug: the model, or we, failed.
     """
-    predictor = release.predictor
-    refused = _overdue(records, predictor, late)
-    overdue = {place for place, found in refused.items() if found is None}
-    left = [record for place, record in enumerate(records) if place not in refused or place in overdue]
-    places = [place for place in range(len(records)) if place not in refused or place in overdue]
-    decoded = decode(left, predictor.space, max_rows=max_rows)
-    faults = {place: found for place, found in refused.items() if found is not None}
-    return _Batch(left, places, decoded, release, overdue).answered(len(records), faults)
-
-
-def _overdue(records: Sequence[Record], predictor: Predictor, late: str) -> dict[int, Refused | None]:
-    """Return what cannot be asked in time: why it is refused, or None where its defaults answer."""
-    found: dict[int, Refused | None] = {}
-    now_ms = time.time() * 1000
-    for place, record in enumerate(records):
-        for name, value in record.headers:
-            if name != DEADLINE_HEADER:
-                continue
-            text = (value or b"").decode("latin-1")
-            if not (text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS):
-                message = f"header {DEADLINE_HEADER} must be Unix time in milliseconds; got {text[:40]!r}"
-                found[place] = Refused.by(InvalidInput(message, cause="bad_deadline"))
-            elif int(text) < now_ms:
-                if late == "default" and predictor.default is not None:
-                    found[place] = None
-                else:
-                    message = f"the deadline passed {now_ms - int(text):.0f} ms before the model could be asked"
-                    found[place] = Refused(InvalidInput(message, cause="deadline"), DEADLINE)
-    return found
+    predictor, batch = release.predictor, _Batch(records, release.rendering)
+    late_ones = too_late(records)
+    places = [place for place in range(len(records)) if place not in late_ones] if late_ones else range(len(records))
+    asked = decode(records, places, predictor.space, max_rows=max_rows)
+    batch.answer(asked, predictor.predict_rows, predictor.predict)
+    if late_ones:
+        batch.stand_in(late_ones, predictor, max_rows=max_rows, late=late)
+    return batch.answered()
 
 
 class _Batch:
-    """The requests of one batch that can be read, and their answers."""
+    """The requests of one batch, and what has come of them so far."""
 
-    def __init__(
-        self, records: list[Record], places: list[int], decoded: Decoded, release: Streamed, overdue: set[int]
+    def __init__(self, records: Sequence[Record], rendering: Rendering) -> None:
+        self._records, self._rendering = records, rendering
+        self._predictions: list[bytes | None] = [None] * len(records)
+        self._streams: set[int] = set()
+        self._answers: list[Answers] = []
+        self._refused: dict[int, Refused] = {}
+
+    def answer(
+        self,
+        decoded: Decoded,
+        rows_by: Callable[[list[Row]], Answers],
+        table_by: Callable[[pa.Table], Answers],
     ) -> None:
-        self._records, self._places, self._decoded, self._release = records, places, decoded, release
-        self._overdue = overdue
-        predictor = release.predictor
-        self._json = predictor.predict_rows(decoded.rows) if decoded.rows else None
-        self._tables = [predictor.predict(table) for table in decoded.tables]
+        """Answer what was read; all JSON rows by one call, each Arrow stream by one."""
+        self._refused.update({place: Refused.by(error) for place, error in decoded.faults.items()})
+        singles = len(decoded.rows)
+        rows = [*decoded.rows, *chain.from_iterable(decoded.lists.values())] if decoded.lists else decoded.rows
+        if rows:
+            answers = rows_by(rows)
+            self._answers.append(answers)
+            if singles:
+                self._render_singles(decoded.places, answers.part(0, singles) if decoded.lists else answers)
+            start = singles
+            for place, own in decoded.lists.items():
+                part = answers.part(start, start + len(own))
+                self._predictions[place] = self._rendering.many(self._records[place], part)
+                start += len(own)
+        for place, table in decoded.tables.items():
+            answers = table_by(table)
+            self._answers.append(answers)
+            self._predictions[place] = self._rendering.arrow(answers)
+            self._streams.add(place)
 
-    def answered(self, size: int, refused: dict[int, Refused]) -> Answered:
-        predictions: list[bytes | None] = [None] * size
-        singles: list[int] = []
-        for at, asked in enumerate(self._decoded.asked):
-            place = self._places[at]
-            if isinstance(asked, InvalidInput):
-                refused[place] = Refused.by(asked)
-            elif asked.single and place not in self._overdue:
-                assert self._json is not None
-                fault = self._json.faults.get(asked.first) if self._json.faults else None
-                if fault is None:
-                    singles.append(at)
-                else:
-                    refused[place] = Refused.by(fault)
-            else:
-                predictions[place] = self._rendered(at, asked, late=place in self._overdue)
-        if singles:
-            assert self._json is not None
-            firsts = [self._decoded.asked[at].first for at in singles]  # type: ignore[union-attr]
-            values = self._release.rendering.single([self._records[at] for at in singles], self._json, firsts)
-            for at, value in zip(singles, values, strict=True):
-                predictions[self._places[at]] = value
-        answers = [*([self._json] if self._json else []), *self._tables]
+    def stand_in(self, late_ones: dict[int, Refused], predictor: Predictor, *, max_rows: int, late: str) -> None:
+        """Refuse what cannot be asked in time, or let the outputs' defaults stand in, which cost the model nothing."""
+
+        def defaults(rows: Sized) -> Answers:
+            return predictor.defaults(len(rows))
+
+        if late == "default" and predictor.default is not None:
+            passed = [place for place, why in late_ones.items() if why.disposition == DEADLINE]
+            late_ones = {place: why for place, why in late_ones.items() if why.disposition != DEADLINE}
+            decoded = decode(self._records, passed, predictor.space, max_rows=max_rows)
+            self.answer(decoded, defaults, defaults)
+        self._refused.update(late_ones)
+
+    def _render_singles(self, places: Sequence[int], answers: Answers) -> None:
+        if answers.faults:
+            self._refused.update({places[row]: Refused.by(error) for row, error in answers.faults.items()})
+            good = [row for row in range(len(places)) if row not in answers.faults]
+            places, answers = [places[row] for row in good], answers.take(good)
+        if len(places) == len(self._records):
+            self._predictions = [*self._rendering.single(self._records, answers)]
+        elif places:
+            values = self._rendering.single([self._records[place] for place in places], answers)
+            for place, value in zip(places, values, strict=True):
+                self._predictions[place] = value
+
+    def answered(self) -> Answered:
+        """Return what came of all."""
         sources: dict[Source, int] = {}
-        for each in answers:
-            for source, count in each.rows_by_source().items():
-                sources[source] = sources.get(source, 0) + count
-        return Answered(predictions, refused, sum(len(each.source) for each in answers), sources)
-
-    def _rendered(self, at: int, asked: Asked, *, late: bool) -> bytes:
-        record, rendering = self._records[at], self._release.rendering
-        answers = self._release.predictor.defaults(asked.rows) if late else self._answers(asked)
-        if asked.table is not None:
-            return rendering.arrow(answers)
-        return rendering.single([record], answers, [0])[0] if asked.single else rendering.many(record, answers)
-
-    def _answers(self, asked: Asked) -> Answers:
-        if asked.table is not None:
-            return self._tables[asked.table]
-        assert self._json is not None
-        stop = asked.first + asked.rows
-        faults = {row - asked.first: self._json.faults[row] for row in self._json.faults if asked.first <= row < stop}
-        return Answers(self._json.values[asked.first : stop], self._json.source[asked.first : stop], faults)
+        for answers in self._answers:
+            for source, rows in answers.rows_by_source().items():
+                sources[source] = sources.get(source, 0) + rows
+        return Answered(
+            predictions=self._predictions,
+            refused=self._refused,
+            streams=frozenset(self._streams),
+            rows=sum(map(len, self._answers)),
+            sources=sources,
+        )

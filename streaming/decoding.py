@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from operator import attrgetter
+from typing import Any, TypeAlias
 
 import orjson
 import pyarrow as pa
@@ -22,88 +22,84 @@ _ARROW = b"\xff\xff\xff\xff"
 # A column's texts, of which rows may share one, against the record: less would refuse honest dictionaries, more would
 # let a record take a gigabyte.
 _WRITTEN_OUT_TIMES, _LEAST_BYTES = 8, 8 << 20
-
-
-class Asked(NamedTuple):
-    """Where a record's rows are.
-
-    Attributes:
-        table: the number of its table in ``Decoded.tables``; None where its rows are in ``Decoded.rows``.
-        first: its first row there.
-        rows: how many; 1 may be a row, or a list of one.
-        single: whether it is one row, and not a list.
-    """
-
-    table: int | None
-    first: int
-    rows: int
-    single: bool = False
+_value = attrgetter("value")
+Row: TypeAlias = dict[str, Any]
 
 
 @dataclass
 class Decoded:
-    """The rows of some records.
+    """The rows of some requests, each known by its place among the records.
 
     Attributes:
-        asked: by record, in their order; or why it cannot be read.
-        rows: raw values by feature name, of all JSON records.
-        tables: raw columns, one an Arrow record.
+        rows: of the requests that are one row each: raw values by feature name.
+        places: which request each of these is.
+        lists: the rows of a request that is a list of them.
+        tables: the raw columns of a request in Arrow.
+        faults: why a request cannot be read.
     """
 
-    asked: list[Asked | InvalidInput] = field(default_factory=list)
-    rows: list[dict[str, Any]] = field(default_factory=list)
-    tables: list[pa.Table] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
+    places: Sequence[int] = ()
+    lists: dict[int, list[Row]] = field(default_factory=dict)
+    tables: dict[int, pa.Table] = field(default_factory=dict)
+    faults: dict[int, InvalidInput] = field(default_factory=dict)
 
 
-def decode(records: Sequence[Record], space: FeatureSpace, *, max_rows: int) -> Decoded:
-    """Read records; values are not judged here, but by the space's encoders. Raises nothing for a bad record."""
-    rows = _objects(records)
+def decode(records: Sequence[Record], places: Sequence[int], space: FeatureSpace, *, max_rows: int) -> Decoded:
+    """Read some of the records; values are not judged here, but by the space's encoders. Raises nothing for a bad one.
+
+    Args:
+        records: the requests.
+        places: which of them.
+        space: the features.
+        max_rows: most rows in one request.
+    """
+    chosen = records if len(places) == len(records) else [records[place] for place in places]
+    values: list[bytes | None] = list(map(_value, chosen))
+    rows = _single_rows(values)
     if rows is not None:
-        return Decoded([Asked(None, place, 1, single=True) for place in range(len(rows))], rows)
-    decoded = Decoded()
-    for record in records:
+        return Decoded(rows, places)
+    decoded, singles = Decoded(), []
+    for place, value in zip(places, values, strict=True):
         try:
-            decoded.asked.append(_decode(record.value, decoded, space, max_rows))
+            found = _decode(value, space, max_rows)
         except InvalidInput as error:
-            decoded.asked.append(error)
+            decoded.faults[place] = error
+            continue
+        if isinstance(found, dict):
+            decoded.rows.append(found)
+            singles.append(place)
+        elif isinstance(found, list):
+            decoded.lists[place] = found
+        else:
+            decoded.tables[place] = found
+    decoded.places = singles
     return decoded
 
 
-def _objects(records: Sequence[Record]) -> list[dict[str, Any]] | None:
-    """Return the row of each record by one call of the reader; None where some are no single rows, or have faults.
-
-    Between the records stands what nobody can have guessed: else one could be written so that the next became part of
-    it.
-    """
-    values = [record.value for record in records]
-    if None in values:
-        return None
-    mark = secrets.token_hex(8)
+def _single_rows(values: Sequence[bytes | None]) -> list[Row] | None:
+    """Return the row of each, by no call of Python a record; None where some are no single rows, or have faults."""
     try:
-        joined = b"[" + f',"{mark}",'.encode().join(values) + b"]"  # type: ignore[arg-type]
-        document = orjson.loads(joined)
-        rows: list[dict[str, Any]] = document[0::2]
-        if len(rows) != len(values) or document[1::2] != [mark] * (len(rows) - 1) or set(map(type, rows)) != {dict}:
-            return None
-        return None if may_repeat_keys(joined, rows) else rows
-    except (orjson.JSONDecodeError, TypeError):
+        rows: list[Row] = list(map(orjson.loads, values))  # type: ignore[arg-type]  # None is no JSON either
+    except orjson.JSONDecodeError:
         return None
+    if set(map(type, rows)) - {dict}:
+        return None
+    # Objects behind one another: a key of one is no other's.
+    return None if may_repeat_keys(b"".join(values), rows) else rows  # type: ignore[arg-type]
 
 
-def _decode(value: bytes | None, decoded: Decoded, space: FeatureSpace, max_rows: int) -> Asked:
+def _decode(value: bytes | None, space: FeatureSpace, max_rows: int) -> Row | list[Row] | pa.Table:
     if value is None:
         message = "a request must have a value; got none (a tombstone)"
         raise InvalidInput(message, cause="no_value")
     if value.startswith(_ARROW):
         table = parse_arrow(value, max_rows=max_rows)
         check_columns(table, space.names, limit_bytes=max(_WRITTEN_OUT_TIMES * len(value), _LEAST_BYTES))
-        decoded.tables.append(table)
-        return Asked(len(decoded.tables) - 1, 0, table.num_rows)
+        return table
     document = parse_json(value, what="a request")
-    first = len(decoded.rows)
     if isinstance(document, dict):
-        decoded.rows.append(document)
-        return Asked(None, first, 1, single=True)
+        return document
     if not isinstance(document, list) or not document:
         message = f"a request must be a JSON object, a list of them or an Arrow stream; got {kind_of(document)}"
         raise InvalidInput(message, cause="bad_body")
@@ -114,5 +110,4 @@ def _decode(value: bytes | None, decoded: Decoded, space: FeatureSpace, max_rows
     if strange is not None:
         message = f"row {strange} must be an object of {', '.join(space.names)}; got {kind_of(document[strange])}"
         raise InvalidInput(message, cause="bad_body")
-    decoded.rows += document
-    return Asked(None, first, len(document))
+    return document

@@ -7,6 +7,8 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import partial
+from operator import attrgetter
 
 from engine.errors import InvalidInput, Unavailable
 from engine.wire.media_types import ARROW_STREAM
@@ -28,6 +30,9 @@ _PATIENCE_S = 1.0
 _FIRST_BACKOFF_S, _DOUBLINGS = 0.05, 7
 _LAG_S = 1.0
 _REQUEST = "foretable-request"
+_partition, _offset, _timestamp_ms = attrgetter("partition"), attrgetter("offset"), attrgetter("timestamp_ms")
+_key, _headers = attrgetter("key"), attrgetter("headers")
+_new_outgoing = partial(tuple.__new__, Outgoing)  # NamedTuple's own constructor is Python
 
 
 class Loop:
@@ -54,7 +59,7 @@ class Loop:
         """
         self._client, self._current, self._config, self._metrics = client, current, config, metrics
         self._pace = Pace(PROFILES[config.profile], limit=config.batch_records)
-        self._predictions = client.partitions_of(config.predictions)
+        self._targets = _Targets(config.predictions, client.partitions_of(config.predictions))
         self._letters = DeadLetters(
             config.dead_letters, client.partitions_of(config.dead_letters), redact=config.redact
         )
@@ -114,13 +119,15 @@ class Loop:
         release = self._current()
         answered = self._answer(records, release)
         outgoing = self._outgoing(records, answered)
-        offsets = {record.partition: record.offset + 1 for record in records if record.partition not in self._lost}
+        last = dict(zip(map(_partition, records), map(_offset, records), strict=True))
+        offsets = {partition: offset + 1 for partition, offset in last.items() if partition not in self._lost}
         if not offsets:
             return 0
         try:
             self._client.begin()
+            send = self._client.send
             for record in outgoing:
-                self._client.send(record)
+                send(record)
             worked_s = time.perf_counter() - started
             self._client.commit(offsets)
         except TooLarge as error:
@@ -191,29 +198,31 @@ class Loop:
     @staticmethod
     def _refused(records: Sequence[Record], error: Exception, cause: str, disposition: str) -> Answered:
         refused = Refused(InvalidInput(str(error) or type(error).__name__, cause=cause), disposition)
-        return Answered([None] * len(records), dict.fromkeys(range(len(records)), refused), 0, {})
+        places = range(len(records))
+        return Answered(predictions=[None] * len(records), refused=dict.fromkeys(places, refused), sources={})
 
     def _outgoing(self, records: Sequence[Record], answered: Answered) -> list[Outgoing]:
-        topic, count = self._config.predictions, self._predictions
-        targets = {p: Partition(topic, p.number % count) for p in {record.partition for record in records}}
-        lost, oversized = self._lost, self._oversized
-        outgoing = []
-        for place, (record, value) in enumerate(zip(records, answered.predictions, strict=True)):
-            partition, offset, _, key, request, headers = record
-            if partition in lost:
-                continue
-            if value is None:
-                whole = (partition, offset) not in oversized
-                outgoing.append(self._letters.of(record, answered.refused[place], whole=whole))
-            elif oversized and (partition, offset) in oversized:
-                text = f"the prediction of {len(value)} bytes is larger than what {topic} takes"
-                refused = Refused(InvalidInput(text, cause="answer_too_large"), POISON)
-                outgoing.append(self._letters.of(record, refused, whole=False))
-            else:
-                if request is not None and request[:1] == b"\xff":
-                    headers = _arrow_headers(record)
-                outgoing.append(Outgoing(targets[partition], key, value, headers))
-        return outgoing
+        """Return what to send, in the order of the requests; of most batches by no call of Python a record."""
+        targets = map(self._targets.__getitem__, map(_partition, records))
+        plain = zip(targets, map(_key, records), answered.predictions, map(_headers, records), strict=True)
+        if not (answered.refused or answered.streams or self._lost or self._oversized):
+            return list(map(_new_outgoing, plain))
+        return [
+            self._outgoing_of(place, record, outgoing, answered)
+            for place, (record, outgoing) in enumerate(zip(records, map(_new_outgoing, plain), strict=True))
+            if record.partition not in self._lost
+        ]
+
+    def _outgoing_of(self, place: int, record: Record, outgoing: Outgoing, answered: Answered) -> Outgoing:
+        whole = (record.partition, record.offset) not in self._oversized
+        if outgoing.value is None:
+            return self._letters.of(record, answered.refused[place], whole=whole)
+        if not whole:
+            topic, size_bytes = outgoing.partition.topic, len(outgoing.value)
+            text = f"the prediction of {size_bytes} bytes is larger than what {topic} takes"
+            refused = Refused(InvalidInput(text, cause="answer_too_large"), POISON)
+            return self._letters.of(record, refused, whole=False)
+        return outgoing._replace(headers=_arrow_headers(record)) if place in answered.streams else outgoing
 
     def _look_for_oversized(self, records: Sequence[Record], error: TooLarge) -> None:
         """Do half of the records again; of one alone it is clear."""
@@ -240,7 +249,7 @@ class Loop:
         metrics.work_s.observe(work_s)
         metrics.transaction_s.observe(whole_s)
         metrics.release.set(self._current().release)
-        oldest_ms = min(record.timestamp_ms for record in records)
+        oldest_ms = min(map(_timestamp_ms, records))
         if oldest_ms >= 0:
             metrics.queue_s.observe(max(time.time() - whole_s - oldest_ms / 1000, 0.0))
         if time.monotonic() >= self._lag_due:
@@ -271,6 +280,18 @@ class Loop:
         self._metrics.rebalances.inc(len(partitions))
 
 
+class _Targets(dict[Partition, Partition]):
+    """Where the answers to the requests of a partition go."""
+
+    def __init__(self, topic: str, partitions: int) -> None:
+        super().__init__()
+        self._topic, self._partitions = topic, partitions
+
+    def __missing__(self, partition: Partition) -> Partition:
+        target = self[partition] = Partition(self._topic, partition.number % self._partitions)
+        return target
+
+
 def _arrow_headers(record: Record) -> Headers:
     """Return the request's headers, and what an Arrow stream has no place for."""
     kept = tuple(header for header in record.headers if header[0] not in {"content-type", _REQUEST})
@@ -282,4 +303,6 @@ def _joined(parts: Sequence[Answered]) -> Answered:
     predictions = [part.predictions[0] for part in parts]
     refused = {place: part.refused[0] for place, part in enumerate(parts) if part.refused}
     sources = {s: sum(part.sources.get(s, 0) for part in parts) for part in parts for s in part.sources}
-    return Answered(predictions, refused, sum(part.rows for part in parts), sources)
+    streams = frozenset(place for place, part in enumerate(parts) if part.streams)
+    rows = sum(part.rows for part in parts)
+    return Answered(predictions=predictions, refused=refused, streams=streams, rows=rows, sources=sources)

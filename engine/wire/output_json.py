@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import repeat
+
 import numpy as np
 import numpy.typing as npt
 import orjson
@@ -15,22 +18,33 @@ def to_json(value: object) -> bytes:
 
 
 class OutputJson:
-    """Prints a model's outputs, each row an object of outputs by name."""
+    """Prints a model's outputs, each row an object of outputs by name.
+
+    Attributes:
+        first: what stands before a row's first number.
+        last: what stands behind its last.
+    """
 
     def __init__(self, schema: OutputSchema) -> None:
         """Prepare all that does not depend on the row."""
-        keys = [to_json(output.name).replace(b"%", b"%%") + b":" for output in schema.outputs]
         places = [
-            b"%b" if output.width == 1 else b"[" + b",".join([b"%b"] * output.width) + b"]" for output in schema.outputs
+            to_json(output.name) + (b":\0" if output.width == 1 else b":[" + b",".join([b"\0"] * output.width) + b"]")
+            for output in schema.outputs
         ]
-        # One row, with a place for each number.
-        self._form = b"{" + b",".join(key + place for key, place in zip(keys, places, strict=True)) + b"}"
-        self._width = schema.width
+        self.first, *self._between, self.last = (b"{" + b",".join(places) + b"}").split(b"\0")
 
     def rows(self, values: npt.NDArray[np.float32]) -> list[bytes]:
         """Return an object a row, of values of shape (n, width): all numbers are printed in one call."""
-        form, width = self._form, self._width
-        numbers = to_json(np.ascontiguousarray(values).reshape(-1))[1:-1].split(b",")
-        if width == 1:
-            return [form % number for number in numbers]
-        return [form % tuple(numbers[first : first + width]) for first in range(0, len(numbers), width)]
+        return list(map(b"".join, zip(repeat(self.first), *self.parts(values), repeat(self.last), strict=False)))
+
+    def parts(self, values: npt.NDArray[np.float32]) -> list[Iterable[bytes]]:
+        """Return what stands between ``first`` and ``last``, for a join of each row: endless where rows do not differ.
+
+        So a text around it needs no text of the row by itself, and no call of Python a row.
+        """
+        width = values.shape[1]
+        numbers = to_json(np.ascontiguousarray(values).reshape(-1))[1:-1].split(b",") if len(values) else []
+        parts: list[Iterable[bytes]] = [numbers[::width] if width > 1 else numbers]
+        for place, between in enumerate(self._between, 1):
+            parts += [repeat(between), numbers[place::width]]
+        return parts

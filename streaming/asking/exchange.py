@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from engine.errors import InvalidInput
-from streaming.answering import DEADLINE_HEADER
 from streaming.asking.feed import Feed
 from streaming.asking.matching import CORRELATION, Matching
 from streaming.asking.partitioner import partition_of
 from streaming.asking.rows import Asked
 from streaming.clients.client import Client
+from streaming.deadline import DEADLINE_HEADER
 from streaming.record import Headers, Outgoing, Partition
 
 # Answers are looked for while requests are sent: seldom, and they wait unread, so that latencies would be too long;

@@ -2,14 +2,20 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from engine.answer import Source
-from streaming.answering import DEADLINE_HEADER, Answered, Streamed, answer
+from engine.space import FeatureSpace
+from streaming.answering import Answered, Streamed, answer
+from streaming.deadline import DEADLINE_HEADER
+from streaming.record import Partition
 from tests.support.stream_records import BAD, MISS, ROW, arrow, record
 from tests.support.synthetic import FINITE_NAME
 
@@ -79,6 +85,37 @@ def test_arrow_is_answered_in_arrow(release: Streamed) -> None:
     assert found.rows == 4
 
 
+REQUESTS = [ROW, MISS, BAD, [ROW], [BAD, MISS, BAD], [BAD], b"{", None, arrow([ROW, BAD]), [[ROW]], {**ROW, "x": 1}]
+
+
+@given(chosen=st.lists(st.sampled_from(REQUESTS), max_size=8))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_each_is_in_company_what_it_is_alone(release: Streamed, chosen: list[Any]) -> None:
+    together = answered(release, *chosen)
+    rows, sources = 0, Counter[Source]()
+    for place, value in enumerate(chosen):
+        request = record(value, 10 + place, partition=place % 2)
+        alone = answer([request], release, max_rows=100, late="default")
+        assert alone.predictions == [together.predictions[place]]
+        assert list(map(str, alone.refused.values())) == [
+            str(why) for at, why in together.refused.items() if at == place
+        ]
+        assert (0 in alone.streams) == (place in together.streams)
+        rows += alone.rows
+        sources.update(alone.sources)
+    assert (together.rows, together.sources) == (rows, sources)
+    assert together.refused.keys() == {place for place, value in enumerate(together.predictions) if value is None}
+
+
+def test_names_and_topics_of_any_letters(release: Streamed) -> None:
+    """All that is text is printed once for many, so that none of it may be taken for a form."""
+    topic = 'a%b "{}" é'
+    requests = [record(ROW, 1 << 40)._replace(partition=Partition(topic, number)) for number in (0, 7, 0)]
+    found = answer(requests, release, max_rows=1, late="default")
+    told = [document(value)["request"] for value in found.predictions]
+    assert told == [{"topic": topic, "partition": number, "offset": 1 << 40} for number in (0, 7, 0)]
+
+
 @pytest.mark.parametrize("default", [None, [[0.5, 0.25, 0.75]]])
 @pytest.mark.parametrize("late", ["default", "dead-letter"])
 def test_one_whose_deadline_has_passed(
@@ -96,6 +133,33 @@ def test_one_whose_deadline_has_passed(
     assert [each["source"] for each in document(many)["predictions"]] == ["default"] * 2
     assert stream is not None
     assert pa.ipc.open_stream(stream).read_all().to_pylist()[0]["source"] == "default"
+    assert (found.rows, found.sources) == (4, {Source.DEFAULT: 4})
+
+
+@pytest.mark.parametrize("late", ["default", "dead-letter"])
+def test_late_ones_cost_the_model_nothing(release: Streamed, monkeypatch: pytest.MonkeyPatch, late: str) -> None:
+    asked: list[int] = []
+
+    def encode(self: FeatureSpace, columns: Any, rows: int, crew: Any = None) -> Any:
+        asked.append(rows)
+        return encode_columns(self, columns, rows, crew)
+
+    encode_columns = FeatureSpace._encode_columns
+    monkeypatch.setattr(FeatureSpace, "_encode_columns", encode)
+    monkeypatch.setattr(release.predictor, "default", np.array([[0.5, 0.25, 0.75]], np.float32))
+    passed = ((DEADLINE_HEADER, b"1000"),)
+    late_ones = [record(value, headers=passed) for value in (ROW, [ROW, MISS], arrow([ROW]), BAD, b"{")]
+    requests = [late_ones[0], record(MISS), *late_ones[1:], record(ROW)]
+    found = answer(requests, release, max_rows=100, late=late)
+    assert asked == [2]
+    sources = [document(found.predictions[place])["source"] for place in (1, 6)]
+    assert sources == ["model", "table"]
+    told = {place: (why.error.cause, why.disposition) for place, why in found.refused.items()}
+    if late == "default":
+        assert told == {5: ("bad_body", "poison")}
+        assert document(found.predictions[4])["source"] == "default"  # its values are not looked at
+    else:
+        assert told == dict.fromkeys((0, 2, 3, 4, 5), ("deadline", "deadline"))
 
 
 def test_one_whose_deadline_is_to_come(release: Streamed) -> None:
