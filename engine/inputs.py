@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +26,15 @@ class Inputs:
     def __len__(self) -> int:
         """Return the number of rows."""
         return int(self.index.shape[1])
+
+    @classmethod
+    def joined(cls, parts: Sequence[Inputs]) -> Inputs:
+        """Return the rows of all parts, one part after the other; there is at least one."""
+        return cls(
+            np.concatenate([part.index for part in parts], axis=1),
+            np.concatenate([part.number for part in parts], axis=1),
+            tuple(np.concatenate(tensors) for tensors in zip(*(part.tensors for part in parts), strict=True)),
+        )
 
     def take(self, rows: npt.NDArray[np.int64] | slice) -> Inputs:
         """Return the chosen rows, in the order given."""

@@ -208,6 +208,11 @@ class Predictor:
         """
         return self.codec.decode(self.codec.encode(self.infer_raw(inputs, deadline=deadline)))
 
+    def infer_few(self, inputs: Inputs) -> npt.NDArray[np.float32] | None:
+        """As ``infer``, of ``runtime.FEW_ROWS`` rows or fewer; None where it would wait for an interpreter."""
+        values = self._runtime.infer_few(inputs)
+        return None if values is None else self.codec.decode(self.codec.encode(values))
+
     def infer_raw(self, inputs: Inputs, *, deadline: float | None = None) -> npt.NDArray[np.float32]:
         """Answer encoded rows by the model alone, before the codec; float32 of shape (n, width)."""
         return self._runtime.infer(inputs, deadline=deadline)

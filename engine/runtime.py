@@ -18,6 +18,7 @@ from engine.space import FeatureSpace
 # One row for a request, a few for a small body, and where LiteRT's rate has levelled off (facts: 1,024 to 4,096 rows
 # run at the same rate, fewer rows slower, more rows leave the cache). Every other count is padded.
 SHAPES = (1, 32, 1024)
+FEW_ROWS = SHAPES[1]
 # How much of the largest shape must be rows: fewer take less time in batches of 32 than in one that is mostly padding,
 # even by a small net. The larger the net, the more they save.
 _LEAST_FULL = 3 / 8
@@ -74,6 +75,19 @@ class Runtime:
         values = np.empty((len(inputs), self.width), np.float32)
         for starts in _turns(len(inputs)):
             self._take_turn(starts, inputs, values, deadline)
+        return values
+
+    def infer_few(self, inputs: Inputs) -> npt.NDArray[np.float32] | None:
+        """As ``infer``, of ``FEW_ROWS`` rows or fewer; None where no interpreter is idle: who asks so must not wait."""
+        pool = self._pools[FEW_ROWS]
+        idle = pool.take_idle()
+        if idle is None:
+            return None
+        values = np.empty((len(inputs), self.width), np.float32)
+        try:
+            idle.run(inputs, 0, len(inputs), values)
+        finally:
+            pool.put(idle)
         return values
 
     def _infer_row(self, inputs: Inputs, deadline: float | None) -> npt.NDArray[np.float32]:

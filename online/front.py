@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
 from online.endpoints.routing import route_of
+from online.endpoints.row_work import RowWork
 from online.endpoints.work import Work
 from online.exchange import Exchange
 from online.failure import RETRY_AFTER, failure, told
@@ -18,6 +20,7 @@ from online.scheduling import give_way
 from online.serving import Serving
 from online.threads import Threads
 from online.token import Tokens
+from online.turn import Turn
 from online.views import wsgi
 
 if TYPE_CHECKING:
@@ -34,7 +37,8 @@ class Front:
     """The ``Application`` of the HTTP server. All its methods are for the event loop's thread.
 
     A lookup, a fault and a short request to a quick model are answered on that thread: they take no longer than to hand
-    them on would. All else takes one of ``--max-concurrent`` places and waits for a thread, or is told to come back.
+    them on would. Rows for such a model are answered together with those that came in the same turn of the loop. All
+    else takes one of ``--max-concurrent`` places and waits for a thread, or is told to come back.
     What describes the server is Flask's, in a thread of its own.
 
     Attributes:
@@ -44,6 +48,7 @@ class Front:
     def __init__(self, serving: Serving, views: WSGIApplication, tokens: Tokens | None) -> None:
         """Answer by ``serving``, and by ``views`` what is no request for predictions."""
         self.serving, self._views, self._tokens = serving, views, tokens
+        self._turn = Turn(serving.finish)
         # More would only wait for interpreters, and take them out of turn.
         config = serving.config
         self._workers = Threads(config.threads, "worker", give_way if config.model_priority == "idle" else None)
@@ -85,18 +90,21 @@ class Front:
             self._describe(exchange, send)
             return None
         outcome = route.begin(self.serving, exchange)
+        if isinstance(outcome, Work) and outcome.quick and len(request.body) <= _SHORT_BODY_BYTES:
+            outcome = outcome.begin()
         if isinstance(outcome, Reply):
             return outcome
-        if outcome.quick and len(request.body) <= _SHORT_BODY_BYTES:
-            return outcome.call()
-        self._hand_over(outcome, exchange, send)
+        if isinstance(outcome, RowWork) and outcome.served.quick:
+            self._turn.add(outcome, send)
+        else:
+            self._hand_over(outcome.answer, exchange, send)
         return None
 
     def _describe(self, exchange: Exchange, send: Send) -> None:
         call = partial(wsgi.call, self._views, exchange)
         self._describer.run(call, exchange, lambda reply: send(self.serving.finish(exchange, reply)))
 
-    def _hand_over(self, work: Work, exchange: Exchange, send: Send) -> None:
+    def _hand_over(self, answer: Callable[[], Reply], exchange: Exchange, send: Send) -> None:
         """Let a worker's thread answer; where none is free before the deadline, the model need not be waited for."""
         deadline = exchange.deadline
         admission, overdue = self.serving.admission, None
@@ -108,11 +116,11 @@ class Front:
             admission.give_back()
             send(self.serving.finish(exchange, reply))
 
-        begun = self._workers.run(work.call, exchange, end)
+        begun = self._workers.run(answer, exchange, end)
 
         def hurry() -> None:
             if begun.cancel():
-                self._describer.run(work.call, exchange, end)
+                self._describer.run(answer, exchange, end)
 
         if deadline is not None:
             overdue = asyncio.get_running_loop().call_later(max(deadline - time.time(), 0), hurry)

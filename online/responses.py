@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
-import orjson
 
 from engine.answer import Answer, Source
 from engine.manifest import canonical_json, sha256
@@ -69,7 +68,7 @@ class Renderer:
         """Return the body of a GET."""
         values, source = answer
         if self._one_number:
-            return self._first[source] + orjson.dumps(np.float32(values[0]), option=orjson.OPT_SERIALIZE_NUMPY) + b"}}"
+            return self._first[source] + to_json(np.float32(values[0])) + b"}}"
         pieces = [self._heads[source]]
         for key, start, stop, is_number in self._parts:
             value = np.float32(values[start]) if is_number else np.array(values[start:stop], np.float32)
@@ -89,6 +88,12 @@ class Renderer:
         if self._single:
             return to_json({"predictions": next(iter(self._columns(values).values()))})
         return b'{"predictions":[' + b",".join(self._rows.rows(values)) + b"]}"
+
+    def prediction(self, answer: Answer) -> bytes:
+        """Return TensorFlow Serving's row body of one row."""
+        if self._one_number:
+            return b'{"predictions":[%b]}' % to_json(np.float32(answer.values[0]))
+        return self.predictions(np.array([answer.values], np.float32))
 
     def outputs(self, values: npt.NDArray[np.float32]) -> bytes:
         """Return TensorFlow Serving's columnar body of values of shape (n, width)."""

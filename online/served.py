@@ -13,6 +13,7 @@ from engine.loading import golden_rows, load_warm
 from engine.predictor import Predictor
 from engine.registry import ModelRegistry
 from online.config import ServeConfig
+from online.open_inference.response import InferRenderer
 from online.responses import Renderer
 
 # What a model may take that is asked on the event loop's thread: lookups wait so long. Handing a request to a thread
@@ -26,10 +27,12 @@ class Served(Loaded):
 
     Attributes:
         renderer: of its answers.
+        infer_renderer: of its answers, as the Open Inference Protocol has them.
         quick: whether the model answers a few rows in less time than it takes to hand them to a thread and back.
     """
 
     renderer: Renderer
+    infer_renderer: InferRenderer
     quick: bool
 
 
@@ -59,6 +62,7 @@ def load(
         record=record,
         predictor=predictor,
         renderer=Renderer(models.name, predictor, max_age_s=config.max_age_s),
+        infer_renderer=InferRenderer(models.name, predictor.release.number, predictor.schema),
         quick=is_quick(predictor),
     )
 

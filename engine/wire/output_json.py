@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import repeat
 
 import numpy as np
@@ -15,6 +15,13 @@ from engine.output import OutputSchema
 def to_json(value: object) -> bytes:
     """Return JSON; a float32 is the shortest text that reads back to the same float32."""
     return orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def numbers_json(values: Sequence[float]) -> list[bytes]:
+    """Return the shortest text of each of some values that float32 holds exactly."""
+    if len(values) == 1:  # an array takes longer than its only number
+        return [to_json(np.float32(values[0]))]
+    return to_json(np.array(values, np.float32))[1:-1].split(b",")
 
 
 class OutputJson:

@@ -5,46 +5,34 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from time import perf_counter
 
-from engine.answer import Answer, Answers, Source
+from engine.answer import Answers, Source
 from engine.errors import DeadlineExceeded, InvalidInput
 from engine.predictor import Predictor
+from online.endpoints.row_work import Render, RowWork, fault_of
 from online.exchange import Exchange
+from online.http.reply import Reply
+from online.served import Served
 
 # Calls the predictor with the request's deadline.
-AskRow = Callable[[float | None], Answer]
 AskRows = Callable[[float | None], Answers]
 
 
-def answer_row(predictor: Predictor, exchange: Exchange, ask: AskRow) -> Answer:
-    """Return the answer to one row.
+def begin_row(served: Served, exchange: Exchange, row: Mapping[str, object], render: Render) -> Reply | RowWork:
+    """Answer the only row of a body from the table; on a miss the model's work is left to do.
 
     Raises:
         InvalidInput: the row is at fault, or the deadline cannot be read.
-        DeadlineExceeded: the deadline has passed, and the model's outputs declare no defaults.
     """
-    deadline, started = exchange.deadline, perf_counter()
+    predictor, deadline, started = served.predictor, exchange.deadline, perf_counter()
     try:
-        answer = ask(deadline)
-    except DeadlineExceeded:
-        if predictor.default is None:
-            raise
-        answer = Answer(tuple(predictor.default[0].tolist()), Source.DEFAULT)
+        answer = predictor.lookup(row)
+        if answer is None:
+            return RowWork(served, exchange, predictor.space.encode_row(row), deadline, True, render)
+    except InvalidInput as error:
+        raise fault_of(0, error) from error
     exchange.source, exchange.compute_s = answer.source.text, perf_counter() - started
-    return answer
-
-
-def answer_only_row(predictor: Predictor, exchange: Exchange, row: Mapping[str, object]) -> Answer:
-    """Return the answer to the only row of a body, by the shortest path; raise as ``answer_row``."""
-
-    def ask(deadline: float | None) -> Answer:
-        try:
-            return predictor.predict_row(row, deadline=deadline)
-        except InvalidInput as error:
-            raise fault_of(0, error) from error
-
-    answer = answer_row(predictor, exchange, ask)
     exchange.rows = {answer.source: 1}
-    return answer
+    return render(answer)
 
 
 def answer_rows(predictor: Predictor, exchange: Exchange, rows: int, ask: AskRows) -> Answers:
@@ -52,7 +40,7 @@ def answer_rows(predictor: Predictor, exchange: Exchange, rows: int, ask: AskRow
 
     Raises:
         InvalidInput: the deadline cannot be read.
-        DeadlineExceeded: as ``answer_row``.
+        DeadlineExceeded: the deadline has passed, and the model's outputs declare no defaults.
     """
     deadline, started = exchange.deadline, perf_counter()
     try:
@@ -72,8 +60,3 @@ def refuse_faults(answers: Answers) -> None:
     if answers.faults:
         row = min(answers.faults)
         raise fault_of(row, answers.faults[row]) from answers.faults[row]
-
-
-def fault_of(row: int, error: InvalidInput) -> InvalidInput:
-    """Return a row's fault as that of the request."""
-    return InvalidInput(f"row {row}: {error}", cause=error.cause, feature=error.feature)

@@ -7,19 +7,22 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
+from engine.answer import Answer
 from online.body import UnsupportedBody, body_of
 from online.endpoints import answering
+from online.endpoints.row_work import RowWork
 from online.endpoints.work import Work
 from online.exchange import Exchange
 from online.http.reply import Reply, header
+from online.open_inference.plain_row import parse_plain_row
 from online.open_inference.request import HEADER_LENGTH, InferRequest, parse_request
-from online.open_inference.response import Identity, render
 from online.responses import JSON, counted
 from online.served import Served
 from online.serving import Serving
 
 # What a request may say that it is: clients say it is JSON, or bytes, or nothing, whatever they send.
 _TYPES = {"", "application/json", "application/octet-stream", "text/plain", "application/x-www-form-urlencoded"}
+_LENGTH_FIELD = HEADER_LENGTH.lower().encode()
 _OCTETS = header("Content-Type", "application/octet-stream")
 
 
@@ -31,19 +34,16 @@ def post(serving: Serving, served: Served, exchange: Exchange) -> Work:
     return Work(partial(_infer, serving, served, exchange), served.quick)
 
 
-def _infer(serving: Serving, served: Served, exchange: Exchange) -> Reply:
-    predictor = served.predictor
-    asked = parse_request(
-        body_of(exchange),
-        exchange.request.header(HEADER_LENGTH.lower().encode()),
-        predictor.space,
-        predictor.schema,
-        max_rows=serving.config.max_rows,
-    )
+def _infer(serving: Serving, served: Served, exchange: Exchange) -> Reply | RowWork:
+    predictor, body = served.predictor, body_of(exchange)
+    length = exchange.request.header(_LENGTH_FIELD)
+    plain = parse_plain_row(body, predictor.space.names) if length is None else None
+    if plain is not None:
+        return answering.begin_row(served, exchange, plain.row, partial(_plain_reply, served, plain.id))
+    asked = parse_request(body, length, predictor.space, predictor.schema, max_rows=serving.config.max_rows)
     exchange.timeout_s = asked.timeout_s
     if asked.rows == 1:
-        answer = answering.answer_only_row(predictor, exchange, asked.row())
-        return _reply(served, asked, np.array([answer.values], np.float32), answer.source.text)
+        return answering.begin_row(served, exchange, asked.row(), partial(_row_reply, served, asked))
     answers = answering.answer_rows(
         predictor, exchange, asked.rows, lambda until: predictor.predict(asked.table(), deadline=until)
     )
@@ -51,9 +51,17 @@ def _infer(serving: Serving, served: Served, exchange: Exchange) -> Reply:
     return _reply(served, asked, answers.values, counted(exchange.rows))
 
 
+def _plain_reply(served: Served, identifier: str | None, answer: Answer) -> Reply:
+    rendered = served.infer_renderer.row(answer, identifier)
+    return Reply(200, served.renderer.batch_headers(answer.source.text, rendered), rendered)
+
+
+def _row_reply(served: Served, asked: InferRequest, answer: Answer) -> Reply:
+    return _reply(served, asked, np.array([answer.values], np.float32), answer.source.text)
+
+
 def _reply(served: Served, asked: InferRequest, values: npt.NDArray[np.float32], sources: str) -> Reply:
-    identity = Identity(served.model, served.release, sources, asked.id)
-    rendered, json_bytes = render(values, served.predictor.schema, asked.outputs, identity)
+    rendered, json_bytes = served.infer_renderer.render(values, asked.outputs, sources, asked.id)
     if json_bytes is None:
         return Reply(200, served.renderer.batch_headers(sources, rendered, JSON), rendered)
     headers = served.renderer.batch_headers(sources, rendered, _OCTETS)

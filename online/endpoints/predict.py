@@ -6,16 +6,18 @@ from functools import partial
 
 import numpy as np
 
+from engine.answer import Answer
 from engine.errors import InvalidInput
 from engine.wire.arrow_columns import check_columns
 from engine.wire.arrow_stream import parse_arrow, render_arrow
 from engine.wire.media_types import ARROW_STREAM
 from online.body import UnsupportedBody, body_of
 from online.endpoints import answering
+from online.endpoints.row_work import RowWork
 from online.endpoints.work import Work
 from online.exchange import Exchange
 from online.http.reply import Reply, header
-from online.predict_body import PredictBody, parse_body
+from online.predict_body import parse_body
 from online.responses import counted
 from online.served import Served
 from online.serving import Serving
@@ -39,13 +41,13 @@ def post(serving: Serving, served: Served, exchange: Exchange) -> Work:
     raise UnsupportedBody(message, cause="bad_body")
 
 
-def _json(serving: Serving, served: Served, exchange: Exchange) -> Reply:
+def _json(serving: Serving, served: Served, exchange: Exchange) -> Reply | RowWork:
     predictor, config = served.predictor, serving.config
     try:
         body = parse_body(body_of(exchange), predictor.space, max_rows=config.max_rows)
         rows = body.rows
         if len(rows) == 1:
-            return _one_row(served, exchange, body)
+            return answering.begin_row(served, exchange, rows[0], partial(_one_row, served, body.columnar))
         answers = answering.answer_rows(
             predictor, exchange, len(rows), lambda until: predictor.predict_rows(rows, deadline=until)
         )
@@ -58,10 +60,9 @@ def _json(serving: Serving, served: Served, exchange: Exchange) -> Reply:
     return Reply(200, renderer.batch_headers(counted(exchange.rows), rendered), rendered)
 
 
-def _one_row(served: Served, exchange: Exchange, body: PredictBody) -> Reply:
-    answer = answering.answer_only_row(served.predictor, exchange, body.rows[0])
-    renderer, values = served.renderer, np.array([answer.values], np.float32)
-    rendered = renderer.outputs(values) if body.columnar else renderer.predictions(values)
+def _one_row(served: Served, columnar: bool, answer: Answer) -> Reply:
+    renderer = served.renderer
+    rendered = renderer.outputs(np.array([answer.values], np.float32)) if columnar else renderer.prediction(answer)
     return Reply(200, renderer.batch_headers(answer.source.text, rendered), rendered)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from online.endpoints import infer, predict, single_row
+from online.endpoints.row_work import RowWork
 from online.endpoints.work import Work
 from online.exchange import Exchange
 from online.failure import told
@@ -16,7 +17,7 @@ from online.responses import content_length
 from online.served import Served
 from online.serving import Serving
 
-Endpoint = Callable[[Serving, Served, Exchange], Reply | Work]
+Endpoint = Callable[[Serving, Served, Exchange], Reply | RowWork | Work]
 _PREDICT: dict[str, Endpoint] = {"GET": single_row.get, "HEAD": single_row.get, "POST": predict.post}
 _INFER: dict[str, Endpoint] = {"POST": infer.post}
 # Of paths: more than a server has, and few enough that clients cannot fill the memory with others.
@@ -45,7 +46,7 @@ class Route:
     label: str | None
     endpoints: dict[str, Endpoint]
 
-    def begin(self, serving: Serving, exchange: Exchange) -> Reply | Work:
+    def begin(self, serving: Serving, exchange: Exchange) -> Reply | RowWork | Work:
         """Begin to answer a request; return the reply, or the work that is left.
 
         Raises:

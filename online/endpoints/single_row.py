@@ -5,9 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from engine.answer import Answer, Source
-from engine.inputs import Inputs
-from online.endpoints import answering
-from online.endpoints.work import Work
+from online.endpoints.row_work import RowWork
 from online.exchange import Exchange
 from online.http.reply import Reply
 from online.query import parse_query
@@ -16,7 +14,7 @@ from online.served import Served
 from online.serving import Serving
 
 
-def get(_serving: Serving, served: Served, exchange: Exchange) -> Reply | Work:
+def get(_serving: Serving, served: Served, exchange: Exchange) -> Reply | RowWork:
     """Answer the query's row from the table; on a miss the model's work is left to do."""
     predictor = served.predictor
     row = parse_query(exchange.request.query)
@@ -28,19 +26,10 @@ def get(_serving: Serving, served: Served, exchange: Exchange) -> Reply | Work:
         exchange.source = source.text
         return Reply(304, served.renderer.not_modified_headers(source))
     if inputs is not None:
-        return Work(partial(_infer, served, exchange, inputs), served.quick)
+        return RowWork(served, exchange, inputs, exchange.deadline, False, partial(_reply, served))
     assert answer is not None
     exchange.source = source.text
     return _reply(served, answer)
-
-
-def _infer(served: Served, exchange: Exchange, inputs: Inputs) -> Reply:
-    predictor = served.predictor
-
-    def ask(deadline: float | None) -> Answer:
-        return Answer(tuple(predictor.infer(inputs, deadline=deadline)[0].tolist()), Source.MODEL)
-
-    return _reply(served, answering.answer_row(predictor, exchange, ask))
 
 
 def _reply(served: Served, answer: Answer) -> Reply:

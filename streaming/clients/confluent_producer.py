@@ -150,7 +150,6 @@ class ConfluentProducer:
     def _aborted(self) -> bool:
         """Abort, and tell whether the library's producer can go on."""
         library = self._library
-        # After a batch was refused the library goes on with sequence numbers that the broker does not expect.
         if library is None or self._failed:
             return False
         try:
@@ -162,7 +161,9 @@ class ConfluentProducer:
         except KafkaException as error:
             self._explained(error)  # may have been fenced
             return False
-        return True
+        # After a batch was refused the library goes on with sequence numbers that the broker does not expect. It may
+        # tell of a refusal only now: what ends a commit can come before the report on the record.
+        return not self._failed
 
     def _ready(self) -> Producer:
         if self._fenced is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from online.front import Front
@@ -85,13 +85,22 @@ class AppClient:
         self, method: str, target: str, headers: Mapping[str, str] | None = None, data: bytes | str = b""
     ) -> asyncio.Future[Reply]:
         """Send one request; the application has it when this returns."""
-        given = {name.lower().encode(): value.encode() for name, value in (headers or {}).items()}
-        body = data if isinstance(data, bytes) else data.encode()
-        request = Request(method, target.encode(), given, body=body, client="127.0.0.1")
+        return self.begin_together([_request(method, target, headers, data)])[0]
 
-        async def begin() -> asyncio.Future[Reply]:
-            answered: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
-            self.front.answer(request, answered.set_result)
+    def post_together(
+        self, target: str, data: Sequence[str], headers: Mapping[str, str] | None = None
+    ) -> list[Response]:
+        """POST several that come in one turn of the event loop; return their answers in this order."""
+        begun = self.begin_together([_request("POST", target, headers, body) for body in data])
+        return [self.end(answered) for answered in begun]
+
+    def begin_together(self, requests: Sequence[Request]) -> list[asyncio.Future[Reply]]:
+        """Send several in one turn of the event loop."""
+
+        async def begin() -> list[asyncio.Future[Reply]]:
+            answered: list[asyncio.Future[Reply]] = [self._loop.create_future() for _ in requests]
+            for request, future in zip(requests, answered, strict=True):
+                self.front.answer(request, future.set_result)
             return answered
 
         return self._loop.run_until_complete(begin())
@@ -103,3 +112,9 @@ class AppClient:
             return await asyncio.wait_for(answered, _WAIT_S)
 
         return Response(self._loop.run_until_complete(end()))
+
+
+def _request(method: str, target: str, headers: Mapping[str, str] | None, data: bytes | str) -> Request:
+    given = {name.lower().encode(): value.encode() for name, value in (headers or {}).items()}
+    body = data if isinstance(data, bytes) else data.encode()
+    return Request(method, target.encode(), given, body=body, client="127.0.0.1")

@@ -15,7 +15,7 @@ import pytest
 from engine.errors import BadArtifact, DeadlineExceeded
 from engine.inputs import Inputs
 from engine.interpreter import Interpreter
-from engine.runtime import SHAPES, Runtime
+from engine.runtime import FEW_ROWS, SHAPES, Runtime
 from engine.space import FeatureSpace
 from tests.support.synthetic import numbers_model, numbers_rows, numbers_space, synthetic_model, synthetic_space
 from tests.support.waiting import wait_until
@@ -87,6 +87,19 @@ def test_the_company_of_a_row_changes_nothing(loaded: Loaded) -> None:
     order = np.random.default_rng(2).permutation(3000)
     values = Runtime(loaded.model, loaded.space, WIDTH).infer(loaded.inputs.take(order))
     assert values.tobytes() == loaded.alone[order].tobytes()
+
+
+def test_a_few_rows_joined_give_the_same_bits_and_nobody_waits(loaded: Loaded) -> None:
+    runtime = Runtime(loaded.model, loaded.space, WIDTH)
+    for rows in (1, 3, FEW_ROWS):
+        parts = [loaded.inputs.take(slice(row, row + 1)) for row in range(rows)]
+        values = runtime.infer_few(Inputs.joined(parts))
+        assert values is not None
+        assert values.tobytes() == loaded.alone[:rows].tobytes()
+    taken = runtime._pools[FEW_ROWS].take()
+    assert runtime.infer_few(parts[0]) is None
+    runtime._pools[FEW_ROWS].put(taken)
+    assert runtime.infer_few(parts[0]) is not None
 
 
 def test_no_rows(loaded: Loaded) -> None:

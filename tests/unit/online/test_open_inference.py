@@ -225,3 +225,14 @@ def test_requests_are_counted_as_the_models(client: AppClient) -> None:
     text = client.get("/metrics").text
     assert f'model="{FINITE_NAME}"' in text
     assert 'source="mixed"' in text
+
+
+@pytest.mark.parametrize("identifier", [{}, {"id": "r-1"}])
+@pytest.mark.parametrize("plan", ["pro", "unheard of"])
+def test_shortest_path_gives_the_same_bytes(client: AppClient, plan: str, identifier: dict[str, str]) -> None:
+    inputs: Inputs = {name: ("BYTES", [1, 1], [str(value)]) for name, value in {**ROWS[0], "plan": plan}.items()}
+    short, long = infer(client, inputs, **identifier), infer(client, inputs, **identifier, parameters={})
+    assert short.status_code == 200
+    assert short.data == long.data
+    names = set(short.headers) - {"X-Request-Id", "Server-Timing"}
+    assert {name: short.headers[name] for name in names} == {name: long.headers[name] for name in names}
