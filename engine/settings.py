@@ -159,7 +159,7 @@ class _Parser(argparse.ArgumentParser):
     """Raises instead of exiting with argparse's own code."""
 
     def error(self, message: str) -> NoReturn:
-        told = f"{self.prog}: {message}. See --help"
+        told = f"{message}. See --help"
         raise BadSettings(told)
 
 

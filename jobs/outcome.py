@@ -16,8 +16,9 @@ from typing import Any
 
 from engine.errors import ForetableError
 from engine.manifest import new_manifest, now_text, seal
+from engine.program import BUG
 from engine.storage import open_storage
-from jobs.program import BUG, Result
+from jobs.program import Result
 from jobs.runner import open_runner
 
 KIND, VERSION = "outcome", 1

@@ -1,19 +1,16 @@
-"""What every program shares: usage errors, exit codes, and how a result is printed."""
+"""What the jobs' programs share: options, usage errors, and how a result is printed."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
-import traceback
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from engine.codec import CODECS
-from engine.errors import ForetableError
-
-USAGE, BUG, INTERRUPTED = 64, 70, 130
+from engine.program import USAGE, say
+from engine.program import run as run_program
 
 
 class Parser(argparse.ArgumentParser):
@@ -69,31 +66,11 @@ def positive(text: str) -> int:
 def run(parser: Parser, work: Callable[[argparse.Namespace], Result], argv: Sequence[str] | None = None) -> int:
     """Parse, work, print the result; return the exit code: 0, 130 when interrupted, or the error's own."""
     arguments = parser.parse_args(argv)
-    try:
+
+    def print_result() -> int:
         result = work(arguments)
-    except ForetableError as error:
-        return _fail(parser.prog, str(error), error.exit_code, debug=arguments.debug)
-    except KeyboardInterrupt:
-        return _fail(parser.prog, "interrupted; what was finished is kept", INTERRUPTED)
-    except Exception as error:
-        _fail(parser.prog, f"unexpected {type(error).__name__}: {error}", BUG, debug=arguments.debug)
-        if not arguments.debug:
-            print("Run it again with --debug for the traceback, and report it.", file=sys.stderr)
-        return BUG
-    say(json.dumps(result.fields) if arguments.json else result.text)
-    return 0
+        say(json.dumps(result.fields) if arguments.json else result.text)
+        return 0
 
-
-def say(text: object) -> None:
-    """Print a line; where whoever read the output has gone (``| head``), print nothing from now on."""
-    try:
-        print(text, flush=True)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _fail(program: str, message: str, code: int, *, debug: bool = False) -> int:
-    if debug:
-        traceback.print_exc()
-    print(f"{program}: {message}", file=sys.stderr)
-    return code
+    kept = "interrupted; what was finished is kept"
+    return run_program(parser.prog, print_result, debug=bool(arguments.debug), interrupted=kept)

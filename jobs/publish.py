@@ -19,11 +19,12 @@ from engine.errors import BadArtifact, BadSettings, ForetableError, NotFound, Re
 from engine.label import LabelRecord
 from engine.manifest import now_text
 from engine.predictor import Predictor
+from engine.program import say
 from engine.registry import ModelRegistry, Registry
 from engine.release import Release
 from engine.table import read_table_manifest
 from jobs.gate import Candidate, Check, run_gate
-from jobs.program import Parser, Result, add_choice_of_answers, add_common, positive, run, say
+from jobs.program import Parser, Result, add_choice_of_answers, add_common, positive, run
 
 NO_TABLE = "none"
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from engine.errors import BadSettings
 from engine.settings import SettingsParser, integer, names, one_of, seconds, setting, text
 
+PROGRAM = "foretable serve"
 FORMATS = ("text", "json")
 PRIORITIES = ("idle", "normal")
 REQUEST_LOGS = ("none", "errors", "all")
@@ -94,7 +95,7 @@ def parse_config(argv: Sequence[str], environment: Mapping[str, str]) -> tuple[S
     """
     parser = SettingsParser(
         ServeConfig,
-        program="foretable serve",
+        program=PROGRAM,
         description="Serve models over HTTP: the table answers first, the model on a miss.",
     )
     parser.options.add_argument("model", nargs="*", help="the same as --models, separated by spaces")

@@ -9,12 +9,14 @@ import socket
 import sys
 import tempfile
 from collections.abc import Sequence
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
-from engine.errors import EngineBug, ForetableError
+from engine.errors import EngineBug
 from engine.logs import start_logging
-from online.config import ServeConfig
+from engine.program import run
+from online.config import PROGRAM, ServeConfig
 from online.team import Team
 
 _log = logging.getLogger(__name__)
@@ -99,9 +101,5 @@ def _work(config: ServeConfig, bound: socket.socket, team: Team, sender: Connect
     start_logging(config.log_format)
     from online.worker import work
 
-    try:
-        with sender:
-            sys.exit(work(config, bound, announce=sender.send, team=team))
-    except ForetableError as error:
-        print(f"error: {error}", file=sys.stderr, flush=True)
-        sys.exit(error.exit_code)
+    with sender:
+        sys.exit(run(PROGRAM, partial(work, config, bound, announce=sender.send, team=team)))

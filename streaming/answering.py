@@ -9,24 +9,13 @@ from itertools import chain
 import pyarrow as pa
 
 from engine.answer import Answers, Source
-from engine.holder import Loaded
 from engine.predictor import Predictor
 from streaming.deadline import too_late
 from streaming.decoding import Decoded, Row, decode
 from streaming.outcome import DEADLINE, Refused
 from streaming.record import Record
 from streaming.rendering import Rendering
-
-
-@dataclass(frozen=True, kw_only=True)
-class Streamed(Loaded):
-    """A release that answers a stream.
-
-    Attributes:
-        rendering: of its answers.
-    """
-
-    rendering: Rendering
+from streaming.streamed import Streamed
 
 
 @dataclass(frozen=True, kw_only=True)

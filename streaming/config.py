@@ -11,6 +11,7 @@ from engine.errors import BadSettings
 from engine.settings import PREFIX, SettingsParser, boolean, integer, names, one_of, seconds, setting, text
 from streaming.connection import Connection, topic_name
 
+PROGRAM = "foretable stream"
 EXACTLY_ONCE, AT_LEAST_ONCE = DELIVERIES = ("exactly-once", "at-least-once")
 LATENCY, THROUGHPUT = PROFILES = ("latency", "throughput")
 LATE = ("default", "dead-letter")
@@ -83,7 +84,7 @@ def parse_config(argv: Sequence[str], environment: Mapping[str, str]) -> tuple[S
     """
     parser = SettingsParser(
         StreamConfig,
-        program="foretable stream",
+        program=PROGRAM,
         description="Answer requests of a Kafka topic on another, table first, each exactly once.",
     )
     parser.options.add_argument("model_name", metavar="MODEL", nargs="?", help="the same as --model")

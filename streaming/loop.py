@@ -12,7 +12,7 @@ from operator import attrgetter
 
 from engine.errors import InvalidInput, Unavailable
 from engine.wire.media_types import ARROW_STREAM
-from streaming.answering import Answered, Streamed, answer
+from streaming.answering import Answered, answer
 from streaming.clients.client import Aborted, Client, TooLarge
 from streaming.config import StreamConfig
 from streaming.dead_letter import DeadLetters
@@ -21,6 +21,7 @@ from streaming.origin import origin_json
 from streaming.outcome import MODEL, POISON, TRANSIENT, Refused
 from streaming.pace import PROFILES, Pace
 from streaming.record import Headers, Outgoing, Partition, Record
+from streaming.streamed import Streamed
 
 _log = logging.getLogger(__name__)
 # How long a poll waits where nothing comes: what it takes to notice SIGTERM.

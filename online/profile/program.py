@@ -12,14 +12,14 @@ import json
 import os
 import re
 import sys
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
 from tqdm import tqdm
 
-from engine.errors import BadSettings, ForetableError
+from engine.errors import BadSettings
+from engine.program import run, say
 from online.profile.connection import Connection
 from online.profile.measurement import LEAST_SIZES, measure
 from online.profile.picture import check_picture, draw
@@ -29,7 +29,7 @@ from online.profile.report import report
 from online.profile.request_body import FORMS, BodyMaker
 
 _SIZES = "1,2,5,10,20,50,100,200,500,1000,2000,5000,10000"
-_BUG, _INTERRUPTED = 70, 130
+_PROGRAM = "foretable profile"
 
 
 class _Parser(argparse.ArgumentParser):
@@ -43,7 +43,7 @@ class _Parser(argparse.ArgumentParser):
 def parser() -> argparse.ArgumentParser:
     """Return the program's options."""
     options = _Parser(
-        prog="foretable profile",
+        prog=_PROGRAM,
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -90,30 +90,21 @@ def profile(arguments: argparse.Namespace) -> Profile:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; return its exit code."""
-    try:
-        arguments = parser().parse_args(argv)
-        for option, target in (("--picture", arguments.picture), ("--json", arguments.json)):
-            _check_target(option, target)
-        if arguments.picture:
-            check_picture(arguments.picture)
-        found = profile(arguments)
-        print(report(found, bars=arguments.picture is None), flush=True)
-        if arguments.picture:
-            _write("--picture", arguments.picture, draw(found, arguments.picture.suffix))
-        if arguments.json:
-            _write("--json", arguments.json, json.dumps(found.to_json(), indent=2, allow_nan=False).encode() + b"\n")
-    except ForetableError as error:
-        print(f"foretable profile: {error}", file=sys.stderr)
-        return error.exit_code
-    except BrokenPipeError:  # whoever read the output has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except KeyboardInterrupt:
-        print("foretable profile: interrupted; nothing was written", file=sys.stderr)
-        return _INTERRUPTED
-    except Exception as error:
-        traceback.print_exc()
-        print(f"foretable profile: unexpected {type(error).__name__}: {error}. Report it", file=sys.stderr)
-        return _BUG
+    return run(_PROGRAM, lambda: _work(argv), interrupted="interrupted; nothing was written")
+
+
+def _work(argv: Sequence[str] | None) -> int:
+    arguments = parser().parse_args(argv)
+    for option, target in (("--picture", arguments.picture), ("--json", arguments.json)):
+        _check_target(option, target)
+    if arguments.picture:
+        check_picture(arguments.picture)
+    found = profile(arguments)
+    say(report(found, bars=arguments.picture is None))
+    if arguments.picture:
+        _write("--picture", arguments.picture, draw(found, arguments.picture.suffix))
+    if arguments.json:
+        _write("--json", arguments.json, json.dumps(found.to_json(), indent=2, allow_nan=False).encode() + b"\n")
     return 0
 
 

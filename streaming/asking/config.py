@@ -10,6 +10,8 @@ from engine.settings import SettingsParser, flag, integer, seconds, setting, tex
 from streaming.config import without_stream
 from streaming.connection import Connection, topic_name
 
+PROGRAM = "foretable request"
+
 
 @dataclass(frozen=True, kw_only=True)
 class RequestConfig(Connection):
@@ -55,5 +57,5 @@ def parse_config(argv: Sequence[str], environment: Mapping[str, str]) -> Request
         "environment). With --wait: print the answers, and on standard error how many came and how long they took. "
         "Ends with 0 where all were answered, 65 where some became dead letters, 75 where of some nothing came in time."
     )
-    parser = SettingsParser(RequestConfig, program="foretable request", description=description)
+    parser = SettingsParser(RequestConfig, program=PROGRAM, description=description)
     return parser.read(vars(parser.options.parse_args(argv)), without_stream(environment, RequestConfig))

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from engine.logs import start_logging
-from streaming.asking.config import RequestConfig, parse_config
+from engine.program import INTERRUPTED, run
+from streaming.asking.config import PROGRAM, RequestConfig, parse_config
 from streaming.asking.exchange import Answers, Ask, Exchange
 from streaming.asking.latency import latency_text
 from streaming.asking.matching import Counts
@@ -17,18 +18,16 @@ from streaming.asking.output import opened_output
 from streaming.asking.rows import Reader
 from streaming.bar import progress_bar
 from streaming.clients.client import Client
-from streaming.command import INTERRUPTED, run
 from streaming.connection import opened
 from streaming.record import Headers
 
-_PROGRAM = "foretable request"
 _SOME_DEAD, _SOME_MISSING = 65, 75
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Send, wait if asked to; return the exit code."""
     arguments = sys.argv[1:] if argv is None else argv
-    return run(_PROGRAM, lambda: request(parse_config(arguments, os.environ), _trace()))
+    return run(PROGRAM, lambda: request(parse_config(arguments, os.environ), _trace()))
 
 
 def request(config: RequestConfig, headers: Headers) -> int:
@@ -64,7 +63,7 @@ def request(config: RequestConfig, headers: Headers) -> int:
                 exchange.write(final=True)
     except KeyboardInterrupt:
         absent = f"; {config.output} was not written" if config.output else ""
-        print(f"{_PROGRAM}: interrupted{absent}", file=sys.stderr)
+        print(f"{PROGRAM}: interrupted{absent}", file=sys.stderr)
         return INTERRUPTED
     finally:
         if exchange is not None:

@@ -13,7 +13,7 @@ from streaming.letters.selection import Selection, dispositions, instant
 from streaming.outcome import DISPOSITIONS, TRANSIENT
 from streaming.record import Partition
 
-_PROGRAM = "foretable dead-letters"
+PROGRAM = "foretable dead-letters"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,20 +75,20 @@ class ReplayConfig(LettersConfig):
 def parse_list(argv: Sequence[str], environment: Mapping[str, str]) -> ListConfig:
     """Return the settings of ``list``; raise ``BadSettings`` as ``SettingsParser.read`` does."""
     description = "List the dead letters of a topic, and count them by disposition and cause."
-    parser = SettingsParser(ListConfig, program=f"{_PROGRAM} list", description=description)
+    parser = SettingsParser(ListConfig, program=f"{PROGRAM} list", description=description)
     return parser.read(vars(parser.options.parse_args(argv)), without_stream(environment, ListConfig))
 
 
 def parse_show(argv: Sequence[str], environment: Mapping[str, str]) -> tuple[LettersConfig, Partition, int]:
     """Return the settings of ``show``, and the letter's partition and offset; raise as ``parse_list``."""
     description = "Show one dead letter whole."
-    parser = SettingsParser(LettersConfig, program=f"{_PROGRAM} show", description=description)
+    parser = SettingsParser(LettersConfig, program=f"{PROGRAM} show", description=description)
     parser.options.add_argument("letter", metavar="PARTITION:OFFSET", help="where it lies, as list tells")
     given = vars(parser.options.parse_args(argv))
     config = parser.read(given, without_stream(environment, LettersConfig))
     partition, _, offset = given["letter"].partition(":")
     if not all(part.isascii() and part.isdigit() and len(part) <= 18 for part in (partition, offset)):
-        message = f"{_PROGRAM} show: the letter must be PARTITION:OFFSET, such as 0:12; got {given['letter'][:80]!r}"
+        message = f"the letter must be PARTITION:OFFSET, such as 0:12; got {given['letter'][:80]!r}"
         raise BadSettings(message)
     return config, Partition(config.topic, int(partition)), int(offset)
 
@@ -102,5 +102,5 @@ def parse_replay(argv: Sequence[str], environment: Mapping[str, str]) -> ReplayC
         "instead of a value, or were redacted, cannot be sent again; they are counted. Ends where the topic ended when "
         "it began. Of two at once the newer goes on."
     )
-    parser = SettingsParser(ReplayConfig, program=f"{_PROGRAM} replay", description=description)
+    parser = SettingsParser(ReplayConfig, program=f"{PROGRAM} replay", description=description)
     return parser.read(vars(parser.options.parse_args(argv)), without_stream(environment, ReplayConfig))

@@ -13,28 +13,35 @@ from collections.abc import Callable, Mapping, Sequence
 
 from engine.errors import BadSettings, NotFound
 from engine.logs import start_logging
+from engine.program import INTERRUPTED, run, say
 from streaming.bar import offsets_bar
 from streaming.clients.client import Client
-from streaming.command import INTERRUPTED, run, say
 from streaming.connection import opened
 from streaming.ends import read_to_ends
-from streaming.letters.config import LettersConfig, ListConfig, ReplayConfig, parse_list, parse_replay, parse_show
+from streaming.letters.config import (
+    PROGRAM,
+    LettersConfig,
+    ListConfig,
+    ReplayConfig,
+    parse_list,
+    parse_replay,
+    parse_show,
+)
 from streaming.letters.description import describe, description_json
 from streaming.letters.letter import Letter
 from streaming.letters.listing import Listing
 from streaming.letters.replay import Replay, Sorting, Tally
 from streaming.record import Partition
 
-_PROGRAM = "foretable dead-letters"
 # Where the output is no terminal, a message of some words fits on lines of this length.
 _WIDTH = 200
-_HELP = f"""usage: {_PROGRAM} list | show | replay [options]
+_HELP = f"""usage: {PROGRAM} list | show | replay [options]
 
-  {_PROGRAM} list --brokers HOST:PORT --topic TOPIC          a table, and counts
-  {_PROGRAM} show PARTITION:OFFSET --brokers … --topic …     one letter whole
-  {_PROGRAM} replay --brokers … --topic …                    send them again
+  {PROGRAM} list --brokers HOST:PORT --topic TOPIC          a table, and counts
+  {PROGRAM} show PARTITION:OFFSET --brokers … --topic …     one letter whole
+  {PROGRAM} replay --brokers … --topic …                    send them again
 
-{_PROGRAM} ACTION --help tells more
+{PROGRAM} ACTION --help tells more
 """
 
 
@@ -45,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if action in {"-h", "--help"}:
         print(_HELP, end="")
         return 0
-    return run(_PROGRAM, lambda: _act(action, arguments[1:], os.environ))
+    return run(PROGRAM, lambda: _act(action, arguments[1:], os.environ))
 
 
 def _act(action: str, argv: Sequence[str], environment: Mapping[str, str]) -> int:
@@ -56,7 +63,7 @@ def _act(action: str, argv: Sequence[str], environment: Mapping[str, str]) -> in
     if action == "replay":
         config = parse_replay(argv, environment)
         return try_replay(config) if config.dry_run else replay_letters(config)
-    message = f"{_PROGRAM}: the action must be list, show or replay; got {action[:80]!r}"
+    message = f"the action must be list, show or replay; got {action[:80]!r}"
     raise BadSettings(message)
 
 
@@ -127,7 +134,7 @@ def replay_letters(config: ReplayConfig) -> int:
         finally:
             say(json.dumps(replay.tally.to_json()) if config.json else replay.tally.text(dry=False))
     if stop.is_set():
-        print(f"{_PROGRAM}: interrupted; what was sent is committed, and run again it sends the rest", file=sys.stderr)
+        print(f"{PROGRAM}: interrupted; what was sent is committed, and run again it sends the rest", file=sys.stderr)
     return INTERRUPTED if stop.is_set() else 0
 
 

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from engine.errors import BadArtifact, InvalidInput, Unavailable
+from engine.program import BUG
 from engine.registry import Registry
 from jobs.local_runner import LocalRunner
 from jobs.precompute import PrecomputeSettings, precompute
-from jobs.program import BUG
 from jobs.runner import ATTEMPTS, FileRange, Runner
 from tests.support.candidates import models_of, wide_contents
 from tests.support.inline_runner import InlineRunner

@@ -375,7 +375,7 @@ def test_damaged_bundle_ends_the_start(registry: Path, check: list[str]) -> None
     model.write_bytes(model.read_bytes()[:-1])
     done = run("--registry", str(registry), *check)
     assert done.returncode == 65
-    assert done.stderr.count("error: ") == 1
+    assert done.stderr.count("foretable serve: ") == 1
     assert "model.float32.tflite: must be" in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout.count("serving") == 0
@@ -395,7 +395,7 @@ def test_damaged_bundle_ends_the_start(registry: Path, check: list[str]) -> None
 def test_bad_settings(options: list[str], code: int, message: str) -> None:
     done = run(*options)
     assert done.returncode == code
-    assert re.search(f"error: .*{message}", done.stderr), done.stderr
+    assert re.search(f"foretable serve: .*{message}", done.stderr), done.stderr
     assert "Traceback" not in done.stderr
 
 

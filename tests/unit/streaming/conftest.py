@@ -8,8 +8,8 @@ import pytest
 
 from engine.loading import load_warm
 from engine.registry import Registry
-from streaming.answering import Streamed
 from streaming.rendering import Rendering
+from streaming.streamed import Streamed
 from tests.support.synthetic import FINITE_NAME
 
 

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from engine.answer import Source
 from engine.space import FeatureSpace
-from streaming.answering import Answered, Streamed, answer
+from streaming.answering import Answered, answer
 from streaming.deadline import DEADLINE_HEADER
 from streaming.record import Partition
+from streaming.streamed import Streamed
 from tests.support.stream_records import BAD, MISS, ROW, arrow, record
 from tests.support.synthetic import FINITE_NAME
 

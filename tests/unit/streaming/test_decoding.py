@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from streaming.answering import Streamed
 from streaming.decoding import Decoded, decode
+from streaming.streamed import Streamed
 from tests.support.stream_records import BAD, MISS, ROW, arrow, record
 
 

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 
 from engine.errors import Unavailable
 from engine.predictor import Predictor
-from streaming.answering import Streamed
 from streaming.clients.client import Aborted, Fenced
 from streaming.config import StreamConfig
 from streaming.loop import Loop
 from streaming.metrics import StreamMetrics
 from streaming.record import Outgoing, Record
+from streaming.streamed import Streamed
 from tests.support.scripted_client import ScriptedClient
 from tests.support.stream_records import BAD, MISS, ROW, record
 
