@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 import httptools
 
-from online.http.reply import STATUS_LINES, Reply
+from online.http.reply import Reply, write_reply
 from online.http.request import Request
 
 if TYPE_CHECKING:
@@ -23,10 +23,6 @@ _REQUEST, _HEAD, _BODY, _AGAIN, _LAST, _CUT = range(6)
 _MOST_WAITING = 64
 # Bytes around one byte of a body in chunks, and some. What is more is no framing but trailers.
 _FRAMING = 8
-_CLOSE, _KEEP = b"Connection: close\r\n", b"Connection: keep-alive\r\n"
-_BODILESS = {204, 304}
-# Above this it is cheaper to write twice than to copy the body.
-_COPIED_BYTES = 64 << 10
 
 
 class Connection(asyncio.Protocol):
@@ -311,7 +307,7 @@ class Connection(asyncio.Protocol):
             self._stop(_LAST if self._state == _REQUEST else _CUT)
         self._since = self._listener.now
         ends = self._state >= _LAST and not self._waiting and self._refusal is None
-        self._write(request, reply, keep=not ends)
+        write_reply(self._transport, request, reply, date=self._listener.date, keep=not ends)
         if self._waiting or self._state >= _LAST:
             self._go_on()
 
@@ -323,18 +319,6 @@ class Connection(asyncio.Protocol):
             self._begin(self._waiting.popleft())
         if not (self._waiting or self._transport.is_closing()):
             self._transport.resume_reading()
-
-    def _write(self, request: Request, reply: Reply, *, keep: bool) -> None:
-        connection = b"" if keep else _CLOSE
-        if keep and b"connection" in request.headers:
-            connection = _KEEP  # HTTP/1.0 needs to hear it
-        head = b"".join((STATUS_LINES[reply.code], self._listener.date, reply.headers, connection, b"\r\n"))
-        if not reply.body or request.method == "HEAD" or reply.code in _BODILESS:
-            self._transport.write(head)
-        elif len(reply.body) <= _COPIED_BYTES:
-            self._transport.write(head + reply.body)
-        else:
-            self._transport.writelines((head, reply.body))
 
     def _too_long_head(self) -> None:
         self._fault(431, f"request line and headers must have {self._limits.head_bytes} bytes or fewer")
@@ -374,7 +358,8 @@ class Connection(asyncio.Protocol):
         cut has time to read them, and closes.
         """
         if self._refusal is not None:
-            self._write(Request("", b"", {}), self._refusal, keep=False)
+            nobodys = Request("", b"", {})
+            write_reply(self._transport, nobodys, self._refusal, date=self._listener.date, keep=False)
         if self._state == _LAST:
             self._transport.close()
         elif self._transport.can_write_eof():
