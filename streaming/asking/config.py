@@ -15,7 +15,7 @@ PROGRAM = "foretable request"
 
 @dataclass(frozen=True, kw_only=True)
 class RequestConfig(Connection):
-    """What is sent where, and what is waited for. ``timeout`` is in seconds."""
+    """What is sent where, and what is waited for."""
 
     topic: str = setting("topic of the requests; must be given", topic_name)
     input: str = setting("rows: a file of JSON lines, - for standard input, or a .parquet file; must be given", text)
@@ -34,7 +34,7 @@ class RequestConfig(Connection):
     wait: bool = flag("wait for the answers and print them, a line of JSON a request, in the order of the input")
     predictions: str | None = setting("topic of the predictions, for --wait", topic_name, default=None)
     dead_letters: str | None = setting("topic of the dead letters, for --wait", topic_name, default=None)
-    timeout: float = setting("seconds to wait for answers after the last request was sent", seconds, default=60.0)
+    timeout_s: float = setting("seconds to wait for answers after the last request was sent", seconds, default=60.0)
     output: str | None = setting(
         "file of the answers, whole or absent; standard output if not given", text, default=None
     )

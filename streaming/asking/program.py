@@ -59,7 +59,7 @@ def request(config: RequestConfig, headers: Headers) -> int:
             exchange = Exchange(client, ask, answers, bar)
             exchange.send(reader.requests())
             if config.wait:
-                exchange.wait(config.timeout)
+                exchange.wait(config.timeout_s)
                 exchange.write(final=True)
     except KeyboardInterrupt:
         absent = f"; {config.output} was not written" if config.output else ""

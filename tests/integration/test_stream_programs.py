@@ -282,7 +282,7 @@ def test_dead_letters_among_the_answers(kafka: Kafka, client: str, stream: dict[
 def test_nothing_comes_in_time(kafka: Kafka, client: str, tmp_path: Path) -> None:
     topics = {"--topic": kafka.fresh_topic("requests"), "--predictions": kafka.fresh_topic("predictions")}
     source = rows_file(tmp_path, [ROW, ROW])
-    done = request(kafka, client, topics, "--input", source, "--wait", "--timeout", "0.2")
+    done = request(kafka, client, topics, "--input", source, "--wait", "--timeout-s", "0.2")
     assert (done.code, done.out) == (75, '{"missing":true}\n' * 2), done.err
     assert "answered 0, dead letters 0, missing 2" in done.err
     sent_only = request(kafka, client, topics, "--input", source)

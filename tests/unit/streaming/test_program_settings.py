@@ -69,3 +69,9 @@ def test_what_waiting_needs() -> None:
         asking.parse_config([*REACH, "--input", "-", "--wait"], {})
     with pytest.raises(BadSettings, match="must be distinct"):
         asking.parse_config([*REACH, "--input", "-", "--wait", "--predictions", "t"], {})
+
+
+def test_how_long_answers_are_waited_for() -> None:
+    waiting = [*REACH, "--input", "-", "--wait", "--predictions", "p"]
+    assert asking.parse_config([*waiting, "--timeout-s", "0.5"], {}).timeout_s == 0.5
+    assert asking.parse_config(waiting, {"FORETABLE_TIMEOUT_S": "7"}).timeout_s == 7.0
