@@ -136,8 +136,11 @@ class Client(Protocol):
         it for each topic that is sent to, between transactions, and ``send`` knows which record is too large.
         """
 
-    def bounds(self, topic: str) -> dict[Partition, tuple[int, int]]:
+    def bounds(self, topic: str, *, since_ms: int = 0) -> dict[Partition, tuple[int, int]]:
         """Return, by partition, the first offset of a topic and the end of what is committed there.
+
+        With ``since_ms``, in Unix time, the first offset of a record whose time is that or later: none before it has.
+        The end where there is no such record; what lies behind the first may have earlier times.
 
         Raises:
             BadSettings: there is no such topic.

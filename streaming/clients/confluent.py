@@ -211,10 +211,15 @@ class ConfluentClient:
         except (KafkaException, TimeoutError):
             return None  # without the right to ask, the broker tells at the commit
 
-    def bounds(self, topic: str) -> dict[Partition, tuple[int, int]]:
+    def bounds(self, topic: str, *, since_ms: int = 0) -> dict[Partition, tuple[int, int]]:
         """See ``Client``."""
         here = [Partition(topic, number) for number in range(self.partitions_of(topic))]
-        return {one: (self._offset_at(one, OFFSET_BEGINNING), self._offset_at(one, OFFSET_END)) for one in here}
+        found: dict[Partition, tuple[int, int]] = {}
+        for one in here:
+            end = self._offset_at(one, OFFSET_END)
+            first = self._offset_at(one, since_ms or OFFSET_BEGINNING)
+            found[one] = (min(first, end) if first >= 0 else end, end)
+        return found
 
     def _offset_at(self, partition: Partition, place: int) -> int:
         try:

@@ -183,13 +183,16 @@ class KafkaPythonClient:
             raise explain(error, where, otherwise=BadSettings) from error
         return len(description["partitions"])
 
-    def bounds(self, topic: str) -> dict[Partition, tuple[int, int]]:
+    def bounds(self, topic: str, *, since_ms: int = 0) -> dict[Partition, tuple[int, int]]:
         """See ``Client``."""
         here = [TopicPartition(topic, number) for number in range(self.partitions_of(topic))]
         timeout_ms = self._settings.answer_timeout_ms
         try:
             firsts = self._consumer.beginning_offsets(here, timeout_ms=timeout_ms)
             ends = self._consumer.end_offsets(here, timeout_ms=timeout_ms)
+            if since_ms:
+                found = self._consumer.offsets_for_times(dict.fromkeys(here, since_ms), timeout_ms=timeout_ms)
+                firsts = {one: ends[one] if found[one] is None else min(found[one].offset, ends[one]) for one in here}
         except kafka_errors.KafkaError as error:
             raise explain(error, f"topic {topic!r}", otherwise=Unavailable) from error
         return {Partition(*one): (firsts[one], ends[one]) for one in here}

@@ -28,13 +28,18 @@ class Selection:
     causes: tuple[str, ...] = ()
     since_s: float | None = None
 
+    @property
+    def since_ms(self) -> int:
+        """The same in whole milliseconds, as records have it; 0 where all are meant."""
+        return max(round(self.since_s * 1000), 0) if self.since_s is not None else 0
+
     def has(self, letter: Letter) -> bool:
         """Whether the letter is meant."""
         if self.dispositions and letter.disposition not in self.dispositions:
             return False
         if self.causes and letter.cause not in self.causes:
             return False
-        return self.since_s is None or letter.record.timestamp_ms >= self.since_s * 1000
+        return self.since_s is None or letter.record.timestamp_ms >= self.since_ms
 
 
 def dispositions(given: str) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from engine.errors import BadSettings, Unavailable
 from streaming.clients.client import Aborted, Client, ClientSettings, Fenced, TooLarge, open_client
 from streaming.record import Outgoing, Partition, Record
 from tests.support.kafka import Kafka
-from tests.support.kafka_topic import Seen, fill, seen_in, values_in
+from tests.support.kafka_topic import Seen, fill, fill_at, seen_in, values_in
 from tests.support.waiting import wait_until
 
 SESSION_MS = 6_000  # the least that the broker takes
@@ -599,6 +599,31 @@ class ClientContract:
         assert [record.value for record in take(from_end, 1)] == [b"open"]
         with pytest.raises(BadSettings, match="topic 'no-such-topic'"):
             reader.bounds("no-such-topic")
+
+    def test_bounds_since_a_time(self, kafka: Kafka, opened: Open) -> None:
+        topic = kafka.fresh_topic("times", partitions=3)
+        fill_at(kafka.bootstrap, topic, 0, [1000, 5000, 3000, 4000, 9000])
+        fill_at(kafka.bootstrap, topic, 1, [2000])
+        reader = opened(topic, transactional_id=None)
+        zero, one, two = (Partition(topic, number) for number in range(3))
+        assert reader.bounds(topic) == {zero: (0, 5), one: (0, 1), two: (0, 0)}
+        for since_ms, first, only in ((1, 0, 0), (1000, 0, 0), (1001, 1, 0), (5000, 1, 1), (5001, 4, 1), (9001, 5, 1)):
+            assert reader.bounds(topic, since_ms=since_ms) == {zero: (first, 5), one: (only, 1), two: (0, 0)}
+        reader.read({partition: first for partition, (first, _) in reader.bounds(topic, since_ms=3500).items()})
+        assert [record.timestamp_ms for record in take(reader, 4)] == [5000, 3000, 4000, 9000]
+
+    def test_bounds_since_a_time_end_where_a_transaction_is_open(
+        self, kafka: Kafka, opened: Open, topics: tuple[str, str]
+    ) -> None:
+        topic, _ = topics
+        partition = Partition(topic, 0)
+        fill_at(kafka.bootstrap, topic, 0, [1000])
+        writer, reader = opened(topic), opened(topic, transactional_id=None)
+        writer.begin()
+        writer.send(Outgoing(partition, None, b"of now"))
+        assert reader.bounds(topic, since_ms=2000) == {partition: (1, 1)}
+        writer.commit({})
+        assert reader.bounds(topic, since_ms=2000) == {partition: (1, 3)}  # with the transaction's mark
 
     def test_a_topic_that_does_not_exist_is_named(self, kafka: Kafka, opened: Open) -> None:
         client = opened(kafka.fresh_topic("group"))

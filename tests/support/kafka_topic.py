@@ -27,6 +27,14 @@ def fill(servers: str, topic: str, values: Iterable[bytes], *, partitions: int =
         producer.flush()
 
 
+def fill_at(servers: str, topic: str, partition: int, times_ms: Iterable[int]) -> None:
+    """Put a record of each of these times into a partition, in this order."""
+    with KafkaProducer(bootstrap_servers=servers) as producer:
+        for time_ms in times_ms:
+            producer.send(topic, b"", partition=partition, timestamp_ms=time_ms)
+        producer.flush()
+
+
 def seen_in(servers: str, topic: str) -> list[Seen]:
     """Return all committed records of a topic, a partition after another."""
     with KafkaConsumer(

@@ -73,8 +73,9 @@ class ScriptedClient:
     def partitions_of(self, topic: str) -> int:
         return 2
 
-    def bounds(self, topic: str) -> dict[Partition, tuple[int, int]]:
-        return {partition: (0, len(log)) for partition, log in self._log.items()}
+    def bounds(self, topic: str, *, since_ms: int = 0) -> dict[Partition, tuple[int, int]]:
+        firsts = {p: [r.offset for r in log if r.timestamp_ms >= since_ms] for p, log in self._log.items()}
+        return {partition: (min(firsts[partition], default=len(log)), len(log)) for partition, log in self._log.items()}
 
     def begin(self) -> None:
         self._step("begin")
