@@ -12,7 +12,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
 from engine.errors import BadSettings, Unavailable
 from streaming.clients.bounded_calls import BoundedCalls
-from streaming.clients.client import ClientSettings, Fenced
+from streaming.clients.client import Aborted, ClientSettings, Fenced
 from streaming.clients.confluent_errors import explain, kafka_error_of
 from streaming.clients.record_size import LARGEST_BYTES, RecordSizes
 from streaming.record import Outgoing
@@ -104,8 +104,12 @@ class ConfluentProducer:
                 self._add_offsets(library, list(offsets), group)
             library.commit_transaction(max(0.001, deadline - time.monotonic()))
         except KafkaException as error:
+            known = self._explained(error)
+            if isinstance(known, Aborted):  # which may be known before the reports on the records that made it so
+                library.purge()
+                library.flush(max(0.001, deadline - time.monotonic()))
             self._raise_failed()
-            raise self._explained(error) from error
+            raise known from error
         self._begun = self._used = False
 
     def _add_offsets(self, library: Producer, offsets: list[TopicPartition], group: object) -> None:
