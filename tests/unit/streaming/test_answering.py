@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections import Counter
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,7 @@ from engine.answer import Source
 from engine.space import FeatureSpace
 from streaming.answering import Answered, answer
 from streaming.deadline import DEADLINE_HEADER
-from streaming.record import Partition
+from streaming.record import Partition, Record
 from streaming.streamed import Streamed
 from tests.support.stream_records import BAD, MISS, ROW, arrow, record
 from tests.support.synthetic import FINITE_NAME
@@ -106,6 +108,28 @@ def test_each_is_in_company_what_it_is_alone(release: Streamed, chosen: list[Any
         sources.update(alone.sources)
     assert (together.rows, together.sources) == (rows, sources)
     assert together.refused.keys() == {place for place, value in enumerate(together.predictions) if value is None}
+
+
+@pytest.mark.parametrize("headers", [(), (("correlation-id", b"c"),)])
+def test_plain_requests_are_answered_without_a_call_of_python_each(release: Streamed, headers: Any) -> None:
+    few, many = ([record(ROW, place, headers=headers) for place in range(rows)] for rows in (100, 1100))
+    assert calls(many, release) < calls(few, release) + 100  # a garbage collection may call some, too
+
+
+def calls(requests: list[Record], release: Streamed) -> int:
+    """Return how many functions of Python are called while requests are answered."""
+    count = 0
+
+    def watch(_: FrameType, event: str, __: object) -> None:
+        nonlocal count
+        count += event == "call"
+
+    sys.setprofile(watch)
+    try:
+        answer(requests, release, max_rows=1, late="default")
+    finally:
+        sys.setprofile(None)
+    return count
 
 
 def test_names_and_topics_of_any_letters(release: Streamed) -> None:

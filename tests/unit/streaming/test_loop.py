@@ -21,7 +21,7 @@ from streaming.metrics import StreamMetrics
 from streaming.record import Outgoing, Record
 from streaming.streamed import Streamed
 from tests.support.scripted_client import ScriptedClient
-from tests.support.stream_records import BAD, MISS, ROW, record
+from tests.support.stream_records import BAD, MISS, ROW, arrow, record
 
 SETTINGS: dict[str, Any] = {
     "registry": "r",
@@ -104,6 +104,31 @@ def test_key_and_headers_come_back(release: Streamed) -> None:
     assert loop.turn() == 1
     (answer,) = client.committed
     assert (answer.key, answer.headers) == (b"k", headers)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_arrow_is_answered_beside_others(release: Streamed, monkeypatch: pytest.MonkeyPatch, fails: bool) -> None:
+    """Also where each record is tried alone, since the model fails at one of them."""
+    predict = Predictor.predict_rows
+
+    def fail(self: Predictor, rows: Any, **options: Any) -> Any:
+        if fails and MISS in rows:
+            raise ZeroDivisionError
+        return predict(self, rows, **options)
+
+    monkeypatch.setattr(Predictor, "predict_rows", fail)
+    headers = (("content-type", b"of the request"), ("correlation-id", b"c"))
+    requests = [record(value, place, headers=headers) for place, value in enumerate((ROW, arrow([ROW]), MISS))]
+    client = ScriptedClient(requests)
+    loop, _ = loop_of(client, release)
+    assert loop.turn() == 3
+    first, second, third = client.committed
+    assert first.headers == headers
+    assert second.headers[:2] == (headers[1], ("content-type", b"application/vnd.apache.arrow.stream"))
+    origin = {"topic": "requests", "partition": 0, "offset": 1, "timestamp_ms": 1_700_000_000_000}
+    assert [(name, json.loads(value or b"")) for name, value in second.headers[2:]] == [("foretable-request", origin)]
+    assert third.headers[:2] == headers
+    assert third.partition.topic == ("letters" if fails else "predictions")
 
 
 class Script:
