@@ -2,8 +2,9 @@
 
 Parts: ``throughput`` (small JSON beside a bare loop of the same client, Quix Streams, and at least once), ``arrow``
 (records of 1,000 rows), ``latency`` (an open loop at a quarter of what the profile can do) and ``trade`` (latency
-against rate in both profiles: a table and a plot in ``docs``). Writes ``bench/results/stream.json``, unless only some
-parts were asked for. The model and its table are published in a scratch registry first.
+against rate in both profiles: a table and a plot in ``docs``, written whenever it is measured, and no bar). Writes
+``bench/results/stream.json``, unless only some parts were asked for. The model and its table are published in a scratch
+registry first.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pathlib import Path
 import orjson
 
 from bench import harness
-from bench.bars import stream_arrow, stream_latency, stream_throughput
+from bench.bars import stream_arrow, stream_latency, stream_throughput, stream_trade
 from bench.online_models import Served, serve_lookup
 from bench.parts import Parts
 from bench.stream_broker import Broker
@@ -25,7 +26,7 @@ from bench.stream_sides import Backlog
 from engine.registry import Registry
 from jobs.program import Parser, Result, positive, run
 
-PARTS = Parts("stream", "throughput", "arrow", "latency")
+PARTS = Parts("stream", "throughput", "arrow", "latency", "trade")
 # Different rows to ask for: many times what a processor's caches hold of the table's blocks.
 _ROWS = 20_000
 # More than the fastest side does while it is measured.
@@ -62,6 +63,9 @@ def measure(
         return stream_arrow.measure(PARTS.command, served, backlog.broker, repeats=repeats, seconds=seconds)
     if part == "latency":
         return stream_latency.measure(PARTS.command, served, backlog, repeats=repeats, seconds=seconds)
+    if part == "trade":
+        stream_trade.publish(stream_trade.measure(served, backlog, seconds=seconds))
+        return []
     return stream_throughput.measure(PARTS.command, served, backlog, folder, repeats=repeats, seconds=seconds)
 
 

@@ -24,20 +24,29 @@ def main(argv: Sequence[str]) -> int:
     servers, topic, partitions, rows, run, rate, count, start, target = argv
     values, spread = Path(rows).read_bytes().splitlines(), int(partitions)
     sent_s = np.empty(int(count))
-    # One leader's word is enough of a request: what is measured is how soon it is answered. librdkafka waits for the
-    # room of a packet unless it is told not to.
-    producer = Producer({"bootstrap.servers": servers, "linger.ms": 0, "acks": 1, "socket.nagle.disable": True})
+    # A broker takes the requests of a connection one after the other, and librdkafka makes one a partition. So what is
+    # sent together goes to one partition, and what comes while a few are under way is sent with the next: or else the
+    # requests would queue here, before they are in the topic.
+    producer = Producer(
+        {
+            "bootstrap.servers": servers,
+            "linger.ms": 0,
+            "acks": 1,
+            "max.in.flight.requests.per.connection": 2,
+            "socket.nagle.disable": True,
+        }
+    )
     producer.list_topics(topic, _FLUSH_S)  # connects
-    number, begin, a_second = 0, float(start), float(rate)
+    number, wakes, begin, a_second = 0, 0, float(start), float(rate)
     while number < len(sent_s):
         now = time.monotonic()
         due = min(len(sent_s), int((now - begin) * a_second) + 1) if now >= begin else 0
         for place in range(number, due):
             value, key = values[place % len(values)], f"{run}:{place}"
-            producer.produce(topic, value, key, place % spread)
+            producer.produce(topic, value, key, wakes % spread)
         if due > number:
             sent_s[number:due] = now
-            number = due
+            number, wakes = due, wakes + 1
         producer.poll(0)
         time.sleep(max(_WAKE_S, begin + number / a_second - time.monotonic()))
     left = producer.flush(_FLUSH_S)
