@@ -13,9 +13,10 @@ PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(
 STAMP := $(VENV)/.installed
 FULL := $(STAMP)-dev
 DEMO := $(STAMP)-demo
-# Airflow, and what bench-online compares with, pin other versions of much: they have environments of their own.
+# Airflow, and what benchmarks compare with, pin other versions of much: they have environments of their own.
 AIRFLOW := .venv-airflow/.installed
 PEERS := .venv-peers/.installed
+STREAM_PEERS := .venv-stream-peers/.installed
 SOURCES := $(wildcard bench engine examples foretable jobs online services streaming tests)
 REQUIRE_SERVICES ?= $(if $(filter true,$(CI)),1,)
 export REQUIRE_SERVICES
@@ -55,12 +56,13 @@ $(STAMP)-%: requirements/%.txt requirements/build.txt setup.cfg | $(BIN)/python
 	$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.PHONY: airflow peers
+.PHONY: airflow peers stream-peers
 airflow: $(AIRFLOW) ## Make .venv-airflow, in which a test loads and runs the example's DAG
 peers: $(PEERS) ## Make .venv-peers, with the servers that bench-online compares with
+stream-peers: $(STREAM_PEERS) ## Make .venv-stream-peers, with Quix Streams, which bench-stream compares with
 
 # Compiling all of it to bytecode would take longer than all that is done with it.
-$(AIRFLOW) $(PEERS): .venv-%/.installed: requirements/%.txt | $(BIN)/python
+$(AIRFLOW) $(PEERS) $(STREAM_PEERS): .venv-%/.installed: requirements/%.txt | $(BIN)/python
 	@echo "$*: installing $< into $(@D)"
 	@[ -x $(@D)/bin/python ] || $(BIN)/python -m venv $(@D)
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-input --no-compile \
@@ -117,6 +119,7 @@ parity: setup ## Check that every path gives the same bytes
 	@$(call in-java,$(BIN)/python -m bench.parity)
 
 bench-online: peers
+bench-stream: stream-peers maven
 # The explicit rule of bench-report is found before this pattern.
 bench-%: setup ## Measure bench/NAME.py into bench/results/NAME.json
 	@$(call in-java,$(BIN)/python -m bench.$(subst -,_,$*))
@@ -134,5 +137,5 @@ lock: ## Resolve the requirements anew (UPGRADE=1 takes the newest)
 
 .PHONY: clean
 clean: ## Remove caches, builds and all environments
-	rm -rf .venv .venv-airflow .venv-peers .venv-lock build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-airflow .venv-peers .venv-stream-peers .venv-lock build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

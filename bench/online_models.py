@@ -49,9 +49,16 @@ class Served:
 
 def serve_all(registry: Registry, rows: int) -> Served:
     """Write and publish the models, ``lookup`` alone with a table; draw so many rows."""
-    space = net_space(ROWS)
-    for name, bundle in ((LOOKUP, net_bundle(space)), (DIRECT, net_bundle(space)), (DEEP, deep_bundle(space))):
+    served = serve_lookup(registry, rows)
+    for name, bundle in ((DIRECT, net_bundle(served.space)), (DEEP, deep_bundle(served.space))):
         _publish(registry, name, bundle)
+    return served
+
+
+def serve_lookup(registry: Registry, rows: int) -> Served:
+    """Write and publish ``lookup`` alone; draw so many rows."""
+    space = net_space(ROWS)
+    _publish(registry, LOOKUP, net_bundle(space))
     return Served(registry.url, space, random_rows(space, rows).dicts())
 
 

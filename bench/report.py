@@ -37,18 +37,19 @@ def table(results: Sequence[Result]) -> str:
     return "\n".join(lines)
 
 
-def fill(readme: str, content: str) -> str:
-    """Returns the README's text with the content between its two markers.
+def fill(text: str, content: str, *, page: str = README.name, markers: tuple[str, str] = (BEGIN, END)) -> str:
+    """Returns a page's text with the content between its two markers: the README's, unless another is named.
 
     Raises:
         InvalidInput: The markers are not there once each, in order.
     """
-    before, begin, rest = readme.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end or BEGIN in rest or END in after:
-        message = f"README.md must have {BEGIN} and {END} once each, in this order. Put them where the table belongs."
+    begin, end = markers
+    before, found_begin, rest = text.partition(begin)
+    _, found_end, after = rest.partition(end)
+    if not found_begin or not found_end or begin in rest or end in after:
+        message = f"{page} must have {begin} and {end} once each, in this order. Put them where the content belongs."
         raise InvalidInput(message)
-    return f"{before}{BEGIN}\n{content}\n{END}{after}"
+    return f"{before}{begin}\n{content}\n{end}{after}"
 
 
 def main(argv: Sequence[str] | None = None, *, readme: Path = README, directory: Path = RESULTS) -> int:

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
 import socket
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
+from bench.child_process import ChildProcess
 from engine.errors import Unavailable
 
 _WAIT_S = 60.0
 _POLL_S = 0.002
 
 
-class HttpProcess:
+class HttpProcess(ChildProcess):
     """A program that serves HTTP on this machine while the context lasts.
 
     Attributes:
@@ -38,9 +33,9 @@ class HttpProcess:
         environment: Mapping[str, str] | None = None,
     ) -> None:
         """Keep what to start, the port that it will listen on, and the request that it answers once it is ready."""
+        super().__init__(command, environment=environment)
         self.port, self.ready_s = port, 0.0
-        self._command, self._probe = list(command), probe
-        self._environment = {**os.environ, **(environment or {})}
+        self._probe = probe
 
     def __enter__(self) -> Self:
         """Start it and wait until it is ready.
@@ -48,37 +43,16 @@ class HttpProcess:
         Raises:
             Unavailable: it ended, or was not ready within a minute.
         """
-        self._log = tempfile.TemporaryFile()  # closed by __exit__
         started = time.perf_counter()
-        self._process = subprocess.Popen(
-            self._command,
-            stdout=self._log,
-            stderr=subprocess.STDOUT,
-            env=self._environment,
-            start_new_session=True,
-        )
+        super().__enter__()
         while not _is_ready(self.port, self._probe):
             if self._process.poll() is not None or time.perf_counter() - started > _WAIT_S:
+                error = self.failure(f"be ready within {_WAIT_S:.0f} s")
                 self.__exit__(None, None, None)
-                message = f"{' '.join(self._command[1:4])} must be ready within {_WAIT_S:.0f} s; got {self._ending}"
-                raise Unavailable(message)
+                raise error
             time.sleep(_POLL_S)
         self.ready_s = time.perf_counter() - started
         return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Drain and end it, and what it has left behind: some servers end before their workers, or without them."""
-        self._process.terminate()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(_WAIT_S)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-        self._log.seek(0)
-        self._ending = f"exit code {self._process.returncode}: {self._log.read()[-800:].decode(errors='replace')}"
-        self._log.close()
 
 
 class ServerProcess(HttpProcess):
@@ -116,6 +90,6 @@ def _is_ready(port: int, probe: bytes) -> bool:
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
             connection.sendall(probe)
-            return connection.recv(12) == b"HTTP/1.1 200"
+            return connection.recv(12) in {b"HTTP/1.1 200", b"HTTP/1.0 200"}
     except OSError:
         return False

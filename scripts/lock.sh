@@ -36,3 +36,5 @@ printf 'uv\n' | compile lock-tool - "$@"
 printf 'apache-airflow-core>=3.3,<4\n' | compile airflow - "$@"
 # 6. What bench-online compares with: programs that are never in one process with ours, but answer by the same LiteRT.
 { printf '%s\n' mosec litserve mlserver bentoml; grep -o '^ai-edge-litert==[^ ]*' requirements/dev.txt; } | compile peers - "$@"
+# 7. What bench-stream compares with: it holds pydantic to older versions than those of 6 ask for.
+printf '%s\n' quixstreams numpy | compile stream-peers - "$@"
