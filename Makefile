@@ -125,10 +125,10 @@ bench-%: setup ## Measure bench/NAME.py into bench/results/NAME.json
 	@$(call in-java,$(BIN)/python -m bench.$(subst -,_,$*))
 
 .PHONY: bench-report bench-check
-bench-report: setup ## Print each figure beside its goal; fill the README's table
+bench-report: setup ## Print each figure beside its goal; fill the tables of README and docs/measured.md
 	@$(BIN)/python -m bench.report
 
-bench-check: setup ## Check that the README's table shows the recorded figures
+bench-check: setup ## Check that these tables show the recorded figures
 	@$(BIN)/python -m bench.report --check
 
 .PHONY: lock

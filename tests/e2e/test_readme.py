@@ -11,8 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from foretable import Predictor
+from tests.support.kafka import Kafka
 from tests.support.programs import ROOT, foretable, python
 from tests.support.serving import ServerProcess
+from tests.support.stream_process import StreamProcess
 
 README = (ROOT / "README.md").read_text()
 MODEL = "flights"
@@ -84,6 +86,28 @@ def test_python_example_runs(registry: Path) -> None:
     names: dict[str, object] = {}
     exec(compile(code, "README.md", "exec"), names)
     assert names["answer"].source.text == "table"  # type: ignore[attr-defined]
+
+
+@pytest.mark.kafka
+def test_request_over_kafka_is_answered_as_shown(registry: Path, kafka: Kafka, tmp_path: Path) -> None:
+    (block,) = [block for block in _blocks("") if "foretable stream" in block]
+    export, stream, _, request, shown = block.splitlines()
+    assert export.startswith("export FORETABLE_BROKERS=")
+    given = re.search(r"'({.*})' > rows.jsonl", block)
+    assert given
+    (tmp_path / "rows.jsonl").write_text(given[1])
+    topics = {name: kafka.fresh_topic(name) for name in ("requests", "predictions", "letters")}
+    places = {**topics, "models": str(registry), "rows.jsonl": str(tmp_path / "rows.jsonl")}
+    place = ["--brokers", kafka.bootstrap]
+    _, _, *options = [places.get(word, word) for word in shlex.split(stream)[:-1]]
+    with StreamProcess(*options, *place, logs=tmp_path / "log"):
+        _, *arguments = [places.get(word, word) for word in shlex.split(request)]
+        done = foretable(*arguments, *place)
+    assert done.code == 0, done.err
+    wanted, answer = json.loads(shown), json.loads(done.out)
+    wanted["request"]["topic"] = topics["requests"]
+    assert {**answer, "outputs": None} == {**wanted, "outputs": None}
+    assert answer["outputs"]["on_time"] == pytest.approx(wanted["outputs"]["on_time"], abs=0.05)
 
 
 def test_every_flight_is_scored_as_shown(registry: Path, tmp_path: Path) -> None:

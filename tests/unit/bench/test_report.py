@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.harness import Result, record
-from bench.report import BEGIN, END, fill, main, table
+from bench.harness import RESULTS, Result, read_results, record
+from bench.report import BEGIN, END, HEADLINES, fill, main, table
 from engine.errors import InvalidInput
 
 
@@ -14,10 +14,20 @@ def result(bar: str, value: float, machine: str = "box") -> Result:
 
 
 @pytest.fixture
-def readme(tmp_path: Path) -> Path:
-    path = tmp_path / "README.md"
-    path.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n", encoding="utf-8")
-    return path
+def root(tmp_path: Path) -> Path:
+    """A directory of the two pages."""
+    for page in (readme_of(tmp_path), measured_of(tmp_path)):
+        page.parent.mkdir(exist_ok=True)
+        page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n", encoding="utf-8")
+    return tmp_path
+
+
+def readme_of(root: Path) -> Path:
+    return root / "README.md"
+
+
+def measured_of(root: Path) -> Path:
+    return root / "docs" / "measured.md"
 
 
 @pytest.fixture
@@ -53,35 +63,48 @@ def test_fill_refuses_other_markers(text: str) -> None:
         fill(text, "new")
 
 
-def test_report_fills_then_check_agrees(readme: Path, directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_report_fills_then_check_agrees(root: Path, directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
     record("main", [result("fast", 2)], directory=directory)
-    assert main(["--check"], readme=readme, directory=directory) == 65
-    assert "old" in readme.read_text(encoding="utf-8")
-    assert main([], readme=readme, directory=directory) == 0
-    assert "| fast | 2 x |" in readme.read_text(encoding="utf-8")
-    assert main(["--check"], readme=readme, directory=directory) == 0
+    assert main(["--check"], root=root, directory=directory) == 65
+    assert "old" in measured_of(root).read_text(encoding="utf-8")
+    assert main([], root=root, directory=directory) == 0
+    assert "| fast | 2 x |" in measured_of(root).read_text(encoding="utf-8")
+    assert main(["--check"], root=root, directory=directory) == 0
     record("main", [result("fast", 3)], directory=directory)
-    assert main(["--check"], readme=readme, directory=directory) == 65
-    assert "Run `make bench-report`" in capsys.readouterr().err
+    assert main(["--check"], root=root, directory=directory) == 65
+    assert "measured.md: the table must be that of bench/results" in capsys.readouterr().err
+
+
+def test_readme_has_headlines_and_what_falls_short(root: Path, directory: Path) -> None:
+    record("main", [result("fast", 2), result("slow", 0.5), result(HEADLINES[0], 2)], directory=directory)
+    assert main([], root=root, directory=directory) == 65
+    shown = [
+        line.split(" | ")[0] for line in readme_of(root).read_text(encoding="utf-8").splitlines() if " x |" in line
+    ]
+    assert sorted(shown) == sorted(["| slow", f"| {HEADLINES[0]}"])
+
+
+def test_headlines_are_bars_that_were_measured() -> None:
+    assert set(HEADLINES) <= {each.bar for each in read_results(RESULTS)}
 
 
 def test_report_fails_where_a_figure_falls_short(
-    readme: Path, directory: Path, capsys: pytest.CaptureFixture[str]
+    root: Path, directory: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     record("main", [result("fast", 2), result("slow", 0.5)], directory=directory)
-    assert main([], readme=readme, directory=directory) == 65
+    assert main([], root=root, directory=directory) == 65
     shown = capsys.readouterr().out
     assert "FALLS SHORT  slow: 0.5 x (goal ≥ 1)" in shown
     assert "2 figures, 1 fall short" in shown
-    assert "**no**" in readme.read_text(encoding="utf-8")
+    assert "**no**" in readme_of(root).read_text(encoding="utf-8")
 
 
-def test_error_has_no_traceback(readme: Path, directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    readme.write_text("no markers", encoding="utf-8")
-    assert main([], readme=readme, directory=directory) == 65
+def test_error_has_no_traceback(root: Path, directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    readme_of(root).write_text("no markers", encoding="utf-8")
+    assert main([], root=root, directory=directory) == 65
     assert capsys.readouterr().err.startswith("bench.report: README.md must have")
 
 
-def test_nothing_measured_is_no_failure(readme: Path, directory: Path) -> None:
-    assert main([], readme=readme, directory=directory) == 0
-    assert "Nothing measured yet" in readme.read_text(encoding="utf-8")
+def test_nothing_measured_is_no_failure(root: Path, directory: Path) -> None:
+    assert main([], root=root, directory=directory) == 0
+    assert "Nothing measured yet" in readme_of(root).read_text(encoding="utf-8")
