@@ -10,6 +10,9 @@ from engine.errors import BadSettings, ForetableError, Unavailable
 from streaming.record import Outgoing, Partition, Record
 
 CLIENTS = ("kafka-python", "confluent")
+# How long opening waits for the first answer of any broker, if ``answer_timeout_ms`` is not less: signals wait as long.
+# With less a slow network would seem to be none.
+FIRST_REACH_S = 10.0
 # Called with the partitions that this member has lost; what it has of them must not be committed any more.
 # May not call the client.
 Lost = Callable[[Sequence[Partition]], None]

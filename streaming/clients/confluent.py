@@ -14,8 +14,8 @@ from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, 
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType  # type: ignore[attr-defined]
 
 from engine.errors import BadSettings, Unavailable
-from streaming.clients.client import Aborted, ClientSettings, Lost
-from streaming.clients.confluent_errors import explain, kafka_error_of
+from streaming.clients.client import FIRST_REACH_S, Aborted, ClientSettings, Lost
+from streaming.clients.confluent_errors import explain, is_refusal, kafka_error_of
 from streaming.clients.confluent_producer import ConfluentProducer
 from streaming.clients.record_size import RecordSizes
 from streaming.clients.security import checked_security
@@ -55,7 +55,7 @@ class ConfluentClient:
         self._away: KafkaError | None = None
         self._consumer = self._open_consumer()
         try:
-            self._reach(self._timeout_s)
+            self._reach_first()
             self._producer = ConfluentProducer(settings, self._options, self._sizes)
         except BaseException:
             self._consumer.close()
@@ -316,7 +316,20 @@ class ConfluentClient:
 
     def _take_note_of_error(self, error: KafkaError) -> None:
         """Take note that a connection failed; called within ``poll``, which asks whether a broker is left."""
-        self._away = error
+        if self._away is None or not is_refusal(self._away):  # which the library tells once, and then only what follows
+            self._away = error
+
+    def _reach_first(self) -> None:
+        """Make sure that a broker answers, while nothing can come yet: polls only tell why none does."""
+        deadline = time.monotonic() + min(self._timeout_s, FIRST_REACH_S)
+        while True:
+            try:
+                self._reach(_REACH_TIMEOUT_S)
+                return
+            except Unavailable:
+                self._consumer.poll(0)
+                if time.monotonic() > deadline:
+                    raise
 
     def _reach(self, timeout_s: float) -> None:
         """Make sure that a broker answers."""

@@ -16,8 +16,9 @@ from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssi
 from kafka.structs import OffsetAndMetadata
 
 from engine.errors import BadSettings, Unavailable
-from streaming.clients.client import Aborted, ClientSettings, Lost
+from streaming.clients.client import FIRST_REACH_S, Aborted, ClientSettings, Lost
 from streaming.clients.kafka_python_errors import explain
+from streaming.clients.kafka_python_failures import ConnectionFailures
 from streaming.clients.kafka_python_producer import KafkaPythonProducer
 from streaming.clients.record_size import RecordSizes
 from streaming.clients.security import checked_security
@@ -71,26 +72,27 @@ class KafkaPythonClient:
             raise
 
     def _open_consumer(self) -> Any:
-        settings = self._settings
-        try:
-            return KafkaConsumer(
-                **self._options,
-                **_UNMEASURED,
-                group_id=settings.group,
-                group_instance_id=settings.instance_id,
-                session_timeout_ms=settings.session_timeout_ms,
-                heartbeat_interval_ms=min(_HEARTBEAT_MS, settings.session_timeout_ms // 3),
-                max_poll_interval_ms=settings.max_poll_interval_ms,
-                partition_assignment_strategy=[CooperativeStickyAssignor],
-                isolation_level="read_committed",
-                enable_auto_commit=False,
-                auto_offset_reset="earliest",
-                fetch_max_wait_ms=settings.fetch_wait_ms,
-                fetch_min_bytes=settings.fetch_min_bytes,
-                retry_backoff_ms=_CONSUMER_BACKOFF_MS,
-            )
-        except (ValueError, AssertionError, kafka_errors.KafkaError) as error:
-            raise explain(error, f"opening a consumer, {self._where}", otherwise=BadSettings) from error
+        settings, where = self._settings, f"opening a consumer, {self._where}"
+        with ConnectionFailures() as failures:
+            try:
+                return KafkaConsumer(
+                    **self._options,
+                    **_UNMEASURED,
+                    group_id=settings.group,
+                    group_instance_id=settings.instance_id,
+                    session_timeout_ms=settings.session_timeout_ms,
+                    heartbeat_interval_ms=min(_HEARTBEAT_MS, settings.session_timeout_ms // 3),
+                    max_poll_interval_ms=settings.max_poll_interval_ms,
+                    partition_assignment_strategy=[CooperativeStickyAssignor],
+                    isolation_level="read_committed",
+                    enable_auto_commit=False,
+                    auto_offset_reset="earliest",
+                    fetch_max_wait_ms=settings.fetch_wait_ms,
+                    fetch_min_bytes=settings.fetch_min_bytes,
+                    retry_backoff_ms=_CONSUMER_BACKOFF_MS,
+                )
+            except (ValueError, AssertionError, kafka_errors.KafkaError) as error:
+                raise failures.explain(error, where) from error
 
     def subscribe(self, topic: str, lost: Lost) -> None:
         """See ``Client``."""
@@ -305,7 +307,7 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # the library
 def _common_options(settings: ClientSettings) -> dict[str, Any]:
     options: dict[str, Any] = {
         "bootstrap_servers": settings.servers.split(","),
-        "bootstrap_timeout_ms": settings.answer_timeout_ms,
+        "bootstrap_timeout_ms": min(settings.answer_timeout_ms, round(FIRST_REACH_S * 1000)),
         "reconnect_backoff_max_ms": _RECONNECT_MAX_MS,
     }
     for name, value in checked_security(settings.security).items():
