@@ -31,6 +31,9 @@ _log = logging.getLogger(__name__)
 _INTERRUPTED = 130
 # Between two tries to reach the brokers.
 _PAUSE_S = 2.0
+# What aborting and leaving the group may take beyond --drain-s: milliseconds, where brokers answer. With more, an
+# orchestrator would kill what waits for those that do not.
+_LEAVE_S = 5.0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -60,15 +63,19 @@ def stream(config: StreamConfig) -> int:
     Scrubber(holder, config.scrub_s).start()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    joined = threading.Event()
-    monitor = Monitor(config.monitor_host, config.monitor_port, metrics, joined.is_set)
     client: Client | None = None
     loop: Loop | None = None
+    not_yet = f"the brokers at {config.brokers} must answer and let this member in; they have not yet"
+    monitor = Monitor(
+        config.monitor_host, config.monitor_port, metrics, lambda: not_yet if loop is None else loop.trouble
+    )
+    ended = threading.Event()
+    threading.Thread(target=_end_in_time, args=(stop, ended, config.drain_s), name="grace", daemon=True).start()
+    _log.info("connecting to the brokers at %s", config.brokers)
     try:
         while loop is None and not stop.is_set():
             client, loop = _join(config, holder, metrics, stop)
             if loop is not None:
-                joined.set()
                 metrics.ready.set(1)
                 print(
                     f"answering {config.requests} by {config.model} release {holder.current[place].release} as "
@@ -80,10 +87,23 @@ def stream(config: StreamConfig) -> int:
         if client is not None:
             client.close()
         monitor.close()
+        ended.set()
     if loop is not None and loop.busy:
         logging.shutdown()
         os._exit(0)  # Python would wait for the thread
     return 0
+
+
+def _end_in_time(stop: threading.Event, ended: threading.Event, drain_s: float) -> None:
+    """See to it that the program ends after a signal, whatever it waits for: a broker that is away, most times.
+
+    What is cut off here is what a killed one leaves: a transaction that nobody sees, and the next instance aborts.
+    """
+    stop.wait()
+    if not ended.wait(drain_s + _LEAVE_S):
+        _log.warning("the brokers must answer within --drain-s %s and %g s; left without them", drain_s, _LEAVE_S)
+        logging.shutdown()
+        os._exit(0)
 
 
 def _join(
