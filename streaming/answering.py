@@ -12,7 +12,7 @@ from engine.holder import Loaded
 from engine.predictor import Predictor
 from streaming.decoding import Asked, Decoded, decode
 from streaming.outcome import DEADLINE, Refused
-from streaming.record import Record
+from streaming.record import UNREADABLE, Record
 from streaming.rendering import Rendering
 
 # In milliseconds of Unix time: an instant, which holds over every hop.
@@ -76,6 +76,9 @@ def _overdue(records: Sequence[Record], predictor: Predictor, late: str) -> dict
     found: dict[int, Refused | None] = {}
     now_ms = time.time() * 1000
     for place, record in enumerate(records):
+        if record.headers is UNREADABLE:
+            found[place] = Refused.by(InvalidInput("headers must have names in UTF-8; got others", cause="bad_headers"))
+            continue
         for name, value in record.headers:
             if name != DEADLINE_HEADER:
                 continue

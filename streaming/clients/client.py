@@ -107,6 +107,7 @@ class Client(Protocol):
         """Return up to so many records of the partitions that are not paused; none within the time: an empty list.
 
         Returns as soon as there are any. Records of a partition are in order; partitions follow one another.
+        A header's name that is not UTF-8 has replacement characters, or the record's headers are ``UNREADABLE``.
         Takes part in rebalances: must be called within ``max_poll_interval_ms``, if need be with all paused.
 
         Raises:

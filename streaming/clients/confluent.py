@@ -19,7 +19,7 @@ from streaming.clients.confluent_errors import explain, is_refusal, kafka_error_
 from streaming.clients.confluent_producer import ConfluentProducer
 from streaming.clients.record_size import RecordSizes
 from streaming.clients.security import checked_security
-from streaming.record import Outgoing, Partition, Record
+from streaming.record import UNREADABLE, Headers, Outgoing, Partition, Record
 
 # A member hears of a rebalance by its heartbeat's answer: at the library's 3 s, cooperative ones, which take two
 # rounds, leave partitions idle for as long twice over.
@@ -35,6 +35,7 @@ _LAG_TIMEOUT_S = 1.0
 # A message of an error, too, may lack these to the checker; those that get here do not.
 _number = cast("Callable[[Message], int]", Message.partition)
 _offset = cast("Callable[[Message], int]", Message.offset)
+_read_headers = cast("Callable[[Message], list[tuple[str, bytes | None]] | None]", Message.headers)
 _new_record = partial(tuple.__new__, Record)  # NamedTuple's own constructor is Python, and takes three times as long
 
 
@@ -143,7 +144,7 @@ class ConfluentClient:
                     map(itemgetter(1), map(Message.timestamp, messages)),
                     map(Message.key, messages),
                     map(Message.value, messages),
-                    [tuple(headers) if headers else () for headers in map(Message.headers, messages)],
+                    _headers_of(messages),
                     strict=True,
                 ),
             )
@@ -340,6 +341,18 @@ class ConfluentClient:
             where = f"{self._where}, brokers {self._settings.servers}"
             raise explain(known, where, otherwise=Unavailable) from error
         self._away = None
+
+
+def _headers_of(messages: list[Message]) -> list[Headers]:
+    """Return each one's headers, which the library reads all or, where a name is not UTF-8, not at all."""
+    found: list[Headers] = []
+    read = map(_read_headers, messages)  # once each: what it gives after it failed is broken memory
+    while True:
+        try:
+            found.extend(tuple(headers) if headers else () for headers in read)
+            return found
+        except (SystemError, UnicodeDecodeError):
+            found.append(UNREADABLE)
 
 
 def _common_options(settings: ClientSettings) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from engine.errors import BadSettings, Unavailable
 from streaming.clients.client import FIRST_REACH_S, Aborted, ClientSettings, Lost
 from streaming.clients.kafka_python_errors import explain
 from streaming.clients.kafka_python_failures import ConnectionFailures
+from streaming.clients.kafka_python_headers import mend_header_names
 from streaming.clients.kafka_python_producer import KafkaPythonProducer
 from streaming.clients.record_size import RecordSizes
 from streaming.clients.security import checked_security
@@ -57,6 +58,7 @@ class KafkaPythonClient:
 
     def __init__(self, settings: ClientSettings) -> None:
         _quieten()
+        mend_header_names()
         self._settings = settings
         self._where = f"group {settings.group!r}"
         self._options = _common_options(settings)
@@ -99,11 +101,16 @@ class KafkaPythonClient:
         self.partitions_of(topic)
         self._tell_lost = lost
         self._consumer.subscribe([topic], listener=_Listener(self._lost))
-        # A leader that joins before it knows the topic's partitions assigns none, and does not always notice after.
+        # A leader that joins before it knows the topic's partitions assigns none, and does not always notice after. An
+        # update that was under way before knows nothing of the topic, either: then it takes another.
+        timeout_ms, cluster = self._settings.answer_timeout_ms, self._consumer._cluster
+        deadline = time.monotonic() + timeout_ms / 1000
         try:
-            known = self._consumer._cluster.request_update()
-            timeout_ms = self._settings.answer_timeout_ms
-            self._consumer._net.run(self._consumer._manager.wait_for, known, timeout_ms)
+            while not cluster.partitions_for_topic(topic):
+                if time.monotonic() > deadline:
+                    message = f"its partitions must be known within {timeout_ms / 1000:g} s; they are not"
+                    raise kafka_errors.KafkaTimeoutError(message)
+                self._consumer._net.run(self._consumer._manager.wait_for, cluster.request_update(), timeout_ms)
         except kafka_errors.KafkaError as error:
             raise explain(error, f"topic {topic!r}", otherwise=Unavailable) from error
 

@@ -10,6 +10,7 @@ import pytest
 
 from engine.answer import Source
 from streaming.answering import DEADLINE_HEADER, Answered, Streamed, answer
+from streaming.record import UNREADABLE
 from tests.support.stream_records import BAD, MISS, ROW, arrow, record
 from tests.support.synthetic import FINITE_NAME
 
@@ -107,3 +108,8 @@ def test_one_whose_deadline_is_to_come(release: Streamed) -> None:
 def test_deadline_that_is_none(release: Streamed, text: bytes | None) -> None:
     found = answered(release, ROW, headers=((DEADLINE_HEADER, text),))
     assert [each.error.cause for each in found.refused.values()] == ["bad_deadline"]
+
+
+def test_headers_that_cannot_be_read(release: Streamed) -> None:
+    found = answered(release, ROW, headers=UNREADABLE)
+    assert [(each.error.cause, each.disposition) for each in found.refused.values()] == [("bad_headers", "poison")]
