@@ -13,7 +13,7 @@ _LOGGER = "kafka.net.manager"
 
 
 class ConnectionFailures(logging.Handler):
-    """The last failure to connect since it was made."""
+    """Why the library could not connect since it was made: that it was refused, or else the last of its reasons."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -31,7 +31,9 @@ class ConnectionFailures(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Keep what the library's thread found; that the time is over, the caller is told."""
         for given in record.args if isinstance(record.args, tuple) else ():
-            if isinstance(given, BaseException) and not isinstance(given, kafka_errors.KafkaTimeoutError):
+            if not isinstance(given, BaseException) or isinstance(given, kafka_errors.KafkaTimeoutError):
+                continue
+            if self._last is None or not _is_refusal(self._last):  # after it comes only that a connection was closed
                 self._last = given
 
     def explain(self, error: BaseException, where: str) -> ForetableError:
@@ -39,11 +41,12 @@ class ConnectionFailures(logging.Handler):
         behind = self._last
         if not isinstance(error, kafka_errors.KafkaTimeoutError) or behind is None:
             return explain(error, where, otherwise=BadSettings)
-        # A certificate that cannot be verified is a connection that failed, to the library.
-        untrusted = "CERTIFICATE_VERIFY_FAILED" in str(behind)
-        if untrusted:
-            return BadSettings(
-                f"{where}: {behind}. Correct the settings: ssl.ca.location must be the brokers' authority."
-            )
-        known = explain(behind, where)
-        return known if isinstance(known, BadSettings) else explain(error, f"{where}: {behind}")
+        if _is_refusal(behind):
+            return BadSettings(f"{where}: {behind}. Correct the settings: password, user, or the authorities' file.")
+        return explain(error, f"{where}: {behind}")
+
+
+def _is_refusal(error: BaseException) -> bool:
+    """Whether a broker answered, and will not let this client in: or the client does not trust the broker."""
+    # A certificate that cannot be verified is a connection that failed, to the library.
+    return isinstance(explain(error, ""), BadSettings) or "CERTIFICATE_VERIFY_FAILED" in str(error)
