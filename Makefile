@@ -102,6 +102,11 @@ soak-batch: setup maven ## Break HDFS, YARN and S3 under scoring jobs at every p
 	@for round in $$(seq $(or $(ROUNDS),1)); do echo "soak-batch: round $$round"; \
 		$(call in-java,SOAK_BATCH=1 $(BIN)/python -m pytest tests/integration/test_faults_*.py); done
 
+.PHONY: soak-stream
+soak-stream: setup maven ## Kill 100 stream members of each Kafka client, and the brokers; KILLS=N as many
+	@$(call in-java,SOAK_STREAM=$(or $(KILLS),100) $(BIN)/python -m pytest -s --timeout 3600 \
+		tests/integration/test_stream_chaos.py)
+
 .PHONY: lint format types
 lint: setup types ## Check style, format and types
 	$(BIN)/ruff check .

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from engine.answer import Answers, Source
 from engine.predictor import Predictor
-from streaming.deadline import too_late
+from streaming.deadline import unasked
 from streaming.decoding import Decoded, Row, decode
 from streaming.outcome import DEADLINE, Refused
 from streaming.record import Record
@@ -54,12 +54,14 @@ def answer(records: Sequence[Record], release: Streamed, *, max_rows: int, late:
         EngineBug: the model, or we, failed.
     """
     predictor, batch = release.predictor, _Batch(records, release.rendering)
-    late_ones = too_late(records)
-    places = [place for place in range(len(records)) if place not in late_ones] if late_ones else range(len(records))
+    unasked_ones = unasked(records)
+    places = (
+        [place for place in range(len(records)) if place not in unasked_ones] if unasked_ones else range(len(records))
+    )
     asked = decode(records, places, predictor.space, max_rows=max_rows)
     batch.answer(asked, predictor.predict_rows, predictor.predict)
-    if late_ones:
-        batch.stand_in(late_ones, predictor, max_rows=max_rows, late=late)
+    if unasked_ones:
+        batch.stand_in(unasked_ones, predictor, max_rows=max_rows, late=late)
     return batch.answered()
 
 
@@ -99,18 +101,18 @@ class _Batch:
             self._predictions[place] = self._rendering.arrow(answers)
             self._streams.add(place)
 
-    def stand_in(self, late_ones: dict[int, Refused], predictor: Predictor, *, max_rows: int, late: str) -> None:
+    def stand_in(self, unasked_ones: dict[int, Refused], predictor: Predictor, *, max_rows: int, late: str) -> None:
         """Refuse what cannot be asked in time, or let the outputs' defaults stand in, which cost the model nothing."""
 
         def defaults(rows: Sized) -> Answers:
             return predictor.defaults(len(rows))
 
         if late == "default" and predictor.default is not None:
-            passed = [place for place, why in late_ones.items() if why.disposition == DEADLINE]
-            late_ones = {place: why for place, why in late_ones.items() if why.disposition != DEADLINE}
+            passed = [place for place, why in unasked_ones.items() if why.disposition == DEADLINE]
+            unasked_ones = {place: why for place, why in unasked_ones.items() if why.disposition != DEADLINE}
             decoded = decode(self._records, passed, predictor.space, max_rows=max_rows)
             self.answer(decoded, defaults, defaults)
-        self._refused.update(late_ones)
+        self._refused.update(unasked_ones)
 
     def _render_singles(self, places: Sequence[int], answers: Answers) -> None:
         if answers.faults:

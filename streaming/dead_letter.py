@@ -10,7 +10,7 @@ import orjson
 
 from streaming.origin import origin_json
 from streaming.outcome import Refused
-from streaming.record import Headers, Outgoing, Partition, Record
+from streaming.record import UNREADABLE, Headers, Outgoing, Partition, Record
 
 PREFIX = "foretable-"
 CAUSE, FEATURE, MESSAGE = f"{PREFIX}cause", f"{PREFIX}feature", f"{PREFIX}message"
@@ -39,7 +39,8 @@ class DeadLetters:
             whole: False where its value is too large for the topic: its digest stands for it.
         """
         error = refused.error
-        value, headers = record.value, [header for header in record.headers if not header[0].startswith(PREFIX)]
+        known = () if record.headers is UNREADABLE else record.headers
+        value, headers = record.value, [header for header in known if not header[0].startswith(PREFIX)]
         if value is not None and self._redact:
             shown = _redacted(value, self._redact)
             whole, value = whole and shown is not None, shown

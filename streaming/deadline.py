@@ -1,4 +1,4 @@
-"""The instant from which on an answer is of no use, as a request's header tells it."""
+"""Which requests are not asked, as their headers tell: mostly those whose answer is of no use any more."""
 
 from __future__ import annotations
 
@@ -9,22 +9,25 @@ from operator import attrgetter
 
 from engine.errors import InvalidInput
 from streaming.outcome import DEADLINE, Refused
-from streaming.record import Headers, Record
+from streaming.record import UNREADABLE, Headers, Record
 
 # In milliseconds of Unix time: an instant, which holds over every hop.
 DEADLINE_HEADER = "foretable-deadline"
 _MOST_DIGITS = 15
+_NAMES = {DEADLINE_HEADER, UNREADABLE[0][0]}
 _headers = attrgetter("headers")
 
 
-def too_late(records: Sequence[Record]) -> dict[int, Refused]:
-    """Return, by place, why requests cannot be asked in time: the disposition is DEADLINE where one has passed."""
+def unasked(records: Sequence[Record]) -> dict[int, Refused]:
+    """Return, by place, why requests are not asked: the disposition is DEADLINE where one has passed."""
     headers: list[Headers] = list(map(_headers, records))
-    if DEADLINE_HEADER not in dict(chain.from_iterable(headers)):
+    if dict(chain.from_iterable(headers)).keys().isdisjoint(_NAMES):
         return {}
     found: dict[int, Refused] = {}
     now_ms = time.time() * 1000
     for place, pairs in enumerate(headers):
+        if pairs is UNREADABLE:
+            found[place] = Refused.by(InvalidInput("headers must have names in UTF-8; got others", cause="bad_headers"))
         for name, value in pairs:
             if name == DEADLINE_HEADER:
                 refused = _refused(value or b"", now_ms)

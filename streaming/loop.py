@@ -47,6 +47,9 @@ class Loop:
 
     Where 3 to 5 fail, the transaction is aborted, the position goes back to what is committed, and the records come
     again. Without transactions 4 is waited for before the offsets are committed: a crash between makes answers twice.
+
+    Attributes:
+        trouble: why it gets no further now, as where brokers are away; "" where nothing is wrong.
     """
 
     def __init__(
@@ -76,6 +79,7 @@ class Loop:
         self._failures = 0  # one after the other, of whatever kind: how long to back off
         self._tries = 0  # of the model at the same records
         self._lag_due = 0.0
+        self.trouble = ""
         self._stop = threading.Event()
         self._answering: Future[Answered] | None = None
 
@@ -96,6 +100,9 @@ class Loop:
             while not stop.is_set():
                 try:
                     self.turn()
+                    if self.trouble:
+                        self.trouble = ""
+                        self._metrics.ready.set(1)
                 except Unavailable as error:
                     self._fail(error)
                     stop.wait(_FIRST_BACKOFF_S * 2 ** min(self._failures, _DOUBLINGS))
@@ -272,6 +279,9 @@ class Loop:
         self._failures += 1
         self._to_rewind = True
         self._held.clear()
+        if not isinstance(error, Aborted):  # as after a rebalance, which is no trouble
+            self.trouble = str(error)
+            self._metrics.ready.set(0)
         self._metrics.faults.labels(type(error).__name__).inc()
         self._metrics.transactions.labels("aborted").inc()
         _log.log(logging.INFO if isinstance(error, Aborted) else logging.WARNING, "trying again: %s", error)

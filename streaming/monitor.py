@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import orjson
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from engine.errors import Unavailable
@@ -19,8 +20,14 @@ class Monitor:
         port: where.
     """
 
-    def __init__(self, host: str, port: int, metrics: StreamMetrics, ready: Callable[[], bool]) -> None:
+    def __init__(self, host: str, port: int, metrics: StreamMetrics, trouble: Callable[[], str]) -> None:
         """Listen.
+
+        Args:
+            host: address.
+            port: 0 picks a free one.
+            metrics: what to show.
+            trouble: tells why the stream does not take part; "" where it does.
 
         Raises:
             Unavailable: the port is taken.
@@ -33,7 +40,9 @@ class Monitor:
                 elif self.path == "/livez":
                     self._tell(200, b'{"live":true}')
                 elif self.path == "/readyz":
-                    self._tell(200 if ready() else 503, b'{"ready":true}' if ready() else b'{"ready":false}')
+                    reason = trouble()
+                    body = {"ready": False, "reason": reason} if reason else {"ready": True}
+                    self._tell(503 if reason else 200, orjson.dumps(body))
                 else:
                     self._tell(404, b'{"error":"path must be /metrics, /livez or /readyz"}')
 

@@ -15,10 +15,14 @@ from engine.registry import Registry
 from engine.scrubber import Scrubber
 from streaming.clients.client import open_client
 from streaming.config import PROGRAM, StreamConfig, parse_config
+from streaming.grace import ending_in_time
+from streaming.loop import Loop
 from streaming.membership import client_settings, join
 from streaming.metrics import StreamMetrics
 from streaming.monitor import Monitor
 from streaming.streamed import load_holder, loader
+
+_log = logging.getLogger(__name__)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -32,18 +36,23 @@ def stream(config: StreamConfig) -> int:
     Raises:
         ForetableError: something cannot be loaded, or settings, rights or topics are wrong.
     """
-    holder, metrics, stop, joined = load_holder(config), StreamMetrics(), threading.Event(), threading.Event()
+    holder, metrics, stop = load_holder(config), StreamMetrics(), threading.Event()
+    loop: Loop | None = None
+    not_yet = f"the brokers at {config.brokers} must answer and let this member in; they have not yet"
     Follower(holder, Registry(config.registry), loader(config), poll_s=config.poll_s).start()
     Scrubber(holder, config.scrub_s).start()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    with closing(Monitor(config.monitor_host, config.monitor_port, metrics, joined.is_set)) as monitor:
+    _log.info("connecting to the brokers at %s", config.brokers)
+    monitor = Monitor(
+        config.monitor_host, config.monitor_port, metrics, lambda: not_yet if loop is None else loop.trouble
+    )
+    with closing(monitor), ending_in_time(stop, config.drain_s):
         member = join(config, holder, metrics, stop)
         if member is None:
             return 0
         client, loop = member
         with closing(client):
-            joined.set()
             metrics.ready.set(1)
             release = holder.current[config.model, config.label].release
             print(

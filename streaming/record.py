@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 # Names may come twice; a value may be null.
 Headers = tuple[tuple[str, bytes | None], ...]
+# Of a request whose headers cannot be read: some name among them is not UTF-8.
+UNREADABLE: Headers = (("", None),)
 
 
 class Partition(NamedTuple):

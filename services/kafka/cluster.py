@@ -7,10 +7,19 @@ import uuid
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from services.cluster import Cluster
 from services.daemon import Daemon
-from services.kafka.configuration import NODE, PORTS, controller_properties, server_properties, write_configuration
+from services.kafka.configuration import (
+    NODE,
+    PORTS,
+    controller_properties,
+    secure_properties,
+    server_properties,
+    write_configuration,
+)
+from services.kafka.listener import SecureListener
 from services.kafka.probes import broker_waits_for, forget_broker
 from services.ports import HOST
 
@@ -24,6 +33,8 @@ class KafkaCluster(Cluster):
 
     Attributes:
         bootstrap: what clients connect to, ``127.0.0.1:PORT``.
+        secure_bootstrap: what those connect to that say who they are, by SASL over TLS; "" where there is no such
+            listener.
         broker: the daemon, running or not.
     """
 
@@ -31,6 +42,11 @@ class KafkaCluster(Cluster):
     pom = _HERE / "pom.xml"
     services = {"kafka": ("kafka",)}
     port_names = PORTS
+
+    def __init__(self, directory: Path, *, secure: SecureListener | None = None, **kept: Any) -> None:
+        """See ``Cluster``, which takes ``kept``; have a second listener where one is given."""
+        self._secure = secure
+        super().__init__(directory, **kept)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -44,7 +60,15 @@ class KafkaCluster(Cluster):
     def _set_up(self) -> None:
         self.bootstrap = self._address("kafka-broker")
         self._properties = self.conf_dir / "server.properties"
-        write_configuration(self._properties, server_properties(self.data, self.ports))
+        properties = server_properties(self.data, self.ports)
+        self.secure_bootstrap = ""
+        if self._secure is not None:
+            keystore = self.conf_dir / "keystore.pem"
+            properties = secure_properties(properties, self.ports, self._secure, keystore)
+            self.secure_bootstrap = self._address("kafka-secure")
+        write_configuration(self._properties, properties)
+        if self._secure is not None:
+            keystore.write_text(self._secure.keystore_text(), encoding="ascii")
         probe = partial(broker_waits_for, HOST, self.ports["kafka-broker"])
         self.broker = self._add_daemon("kafka", self._java(_MAIN, str(self._properties)), probe)
 
@@ -53,7 +77,8 @@ class KafkaCluster(Cluster):
         if not (self.data / "meta.properties").is_file():
             identity = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
             # One word: the identity may begin with a dash.
-            options = (f"--cluster-id={identity}", f"--config={self._properties}")
+            options = [f"--cluster-id={identity}", f"--config={self._properties}"]
+            options += self._secure.format_options() if self._secure is not None else []
             self._format(self._java(_STORAGE_TOOL, "format", *options))
         elif not self.broker.running and not (self.data / ".kafka_cleanshutdown").is_file():
             self._forget_broker()

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from services.kafka.listener import SecureListener
 from services.ports import HOST
 
 NODE = 1
-PORTS = ("kafka-broker", "kafka-controller")
+PORTS = ("kafka-broker", "kafka-controller", "kafka-secure")
 
 Properties = Mapping[str, str | int]
 
@@ -38,8 +39,17 @@ def controller_properties(data: Path, ports: Mapping[str, int]) -> Properties:
     }
 
 
+def secure_properties(
+    server: Properties, ports: Mapping[str, int], secure: SecureListener, keystore: Path
+) -> Properties:
+    """Return the properties of one node with a second listener, on the port that is for it."""
+    address = f"{HOST}:{ports['kafka-secure']}"
+    listeners = f"{server['listeners']},{secure.listener(address)}"
+    return {**server, "listeners": listeners, **secure.properties(keystore)}
+
+
 def server_properties(data: Path, ports: Mapping[str, int]) -> Properties:
-    """Properties of the one node as broker and controller. Takes the same."""
+    """Properties of the one node as broker and controller. Takes the same as ``controller_properties``."""
     controller = controller_properties(data, ports)
     return {
         **controller,

@@ -10,6 +10,9 @@ from engine.errors import BadSettings, ForetableError, Unavailable
 from streaming.record import Outgoing, Partition, Record
 
 CLIENTS = ("kafka-python", "confluent")
+# How long opening waits for the first answer of any broker, if ``answer_timeout_ms`` is not less: signals wait as long.
+# With less a slow network would seem to be none.
+FIRST_REACH_S = 10.0
 # Called with the partitions that this member has lost; what it has of them must not be committed any more.
 # May not call the client.
 Lost = Callable[[Sequence[Partition]], None]
@@ -104,6 +107,7 @@ class Client(Protocol):
         """Return up to so many records of the partitions that are not paused; none within the time: an empty list.
 
         Returns as soon as there are any. Records of a partition are in order; partitions follow one another.
+        A header's name that is not UTF-8 has replacement characters, or the record's headers are ``UNREADABLE``.
         Takes part in rebalances: must be called within ``max_poll_interval_ms``, if need be with all paused.
 
         Raises:

@@ -14,12 +14,12 @@ from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, 
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType  # type: ignore[attr-defined]
 
 from engine.errors import BadSettings, Unavailable
-from streaming.clients.client import Aborted, ClientSettings, Lost
-from streaming.clients.confluent_errors import explain, kafka_error_of
+from streaming.clients.client import FIRST_REACH_S, Aborted, ClientSettings, Lost
+from streaming.clients.confluent_errors import explain, is_refusal, kafka_error_of
 from streaming.clients.confluent_producer import ConfluentProducer
 from streaming.clients.record_size import RecordSizes
 from streaming.clients.security import checked_security
-from streaming.record import Outgoing, Partition, Record
+from streaming.record import UNREADABLE, Headers, Outgoing, Partition, Record
 
 # A member hears of a rebalance by its heartbeat's answer: at the library's 3 s, cooperative ones, which take two
 # rounds, leave partitions idle for as long twice over.
@@ -35,6 +35,7 @@ _LAG_TIMEOUT_S = 1.0
 # A message of an error, too, may lack these to the checker; those that get here do not.
 _number = cast("Callable[[Message], int]", Message.partition)
 _offset = cast("Callable[[Message], int]", Message.offset)
+_read_headers = cast("Callable[[Message], list[tuple[str, bytes | None]] | None]", Message.headers)
 _new_record = partial(tuple.__new__, Record)  # NamedTuple's own constructor is Python, and takes three times as long
 
 
@@ -55,7 +56,7 @@ class ConfluentClient:
         self._away: KafkaError | None = None
         self._consumer = self._open_consumer()
         try:
-            self._reach(self._timeout_s)
+            self._reach_first()
             self._producer = ConfluentProducer(settings, self._options, self._sizes)
         except BaseException:
             self._consumer.close()
@@ -143,7 +144,7 @@ class ConfluentClient:
                     map(itemgetter(1), map(Message.timestamp, messages)),
                     map(Message.key, messages),
                     map(Message.value, messages),
-                    [tuple(headers) if headers else () for headers in map(Message.headers, messages)],
+                    _headers_of(messages),
                     strict=True,
                 ),
             )
@@ -321,7 +322,20 @@ class ConfluentClient:
 
     def _take_note_of_error(self, error: KafkaError) -> None:
         """Take note that a connection failed; called within ``poll``, which asks whether a broker is left."""
-        self._away = error
+        if self._away is None or not is_refusal(self._away):  # which the library tells once, and then only what follows
+            self._away = error
+
+    def _reach_first(self) -> None:
+        """Make sure that a broker answers, while nothing can come yet: polls only tell why none does."""
+        deadline = time.monotonic() + min(self._timeout_s, FIRST_REACH_S)
+        while True:
+            try:
+                self._reach(_REACH_TIMEOUT_S)
+                return
+            except Unavailable:
+                self._consumer.poll(0)
+                if time.monotonic() > deadline:
+                    raise
 
     def _reach(self, timeout_s: float) -> None:
         """Make sure that a broker answers."""
@@ -332,6 +346,18 @@ class ConfluentClient:
             where = f"{self._where}, brokers {self._settings.servers}"
             raise explain(known, where, otherwise=Unavailable) from error
         self._away = None
+
+
+def _headers_of(messages: list[Message]) -> list[Headers]:
+    """Return each one's headers, which the library reads all or, where a name is not UTF-8, not at all."""
+    found: list[Headers] = []
+    read = map(_read_headers, messages)  # once each: what it gives after it failed is broken memory
+    while True:
+        try:
+            found.extend(tuple(headers) if headers else () for headers in read)
+            return found
+        except (SystemError, UnicodeDecodeError):
+            found.append(UNREADABLE)
 
 
 def _common_options(settings: ClientSettings) -> dict[str, Any]:

@@ -24,8 +24,8 @@ _ABORTED = {
     KafkaError._MAX_POLL_EXCEEDED,
 }
 _TOO_LARGE = {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE}
+_REFUSALS = {KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED}
 _BAD_SETTINGS = {
-    KafkaError._AUTHENTICATION,
     KafkaError._INVALID_ARG,
     KafkaError._UNSUPPORTED_FEATURE,
     KafkaError._UNKNOWN_TOPIC,
@@ -35,7 +35,6 @@ _BAD_SETTINGS = {
     KafkaError.GROUP_AUTHORIZATION_FAILED,
     KafkaError.CLUSTER_AUTHORIZATION_FAILED,
     KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
-    KafkaError.SASL_AUTHENTICATION_FAILED,
     KafkaError.UNSUPPORTED_SASL_MECHANISM,
     KafkaError.INVALID_GROUP_ID,
     KafkaError.INCONSISTENT_GROUP_PROTOCOL,
@@ -47,6 +46,7 @@ _BAD_SETTINGS = {
 _UNAVAILABLE = {
     KafkaError._ALL_BROKERS_DOWN,
     KafkaError._TRANSPORT,
+    KafkaError._SSL,
     KafkaError._TIMED_OUT,
     KafkaError._TIMED_OUT_QUEUE,
     KafkaError._MSG_TIMED_OUT,
@@ -68,6 +68,12 @@ def kafka_error_of(error: KafkaException) -> KafkaError:
     return wrapped if isinstance(wrapped, KafkaError) else KafkaError(KafkaError._FAIL, str(error))
 
 
+def is_refusal(error: KafkaError) -> bool:
+    """Whether a broker answered, and will not let this client in: or the client does not trust the broker."""
+    # A broker that goes away during the handshake is a fault of TLS to the library, too.
+    return error.code() in _REFUSALS or (error.code() == KafkaError._SSL and "certificate" in error.str())
+
+
 def explain(error: KafkaError, where: str, *, otherwise: type[ForetableError] = Aborted) -> ForetableError:
     """Return the error to raise for one of the library's, in a step that ``where`` names.
 
@@ -81,7 +87,7 @@ def explain(error: KafkaError, where: str, *, otherwise: type[ForetableError] = 
         return Fenced(f"{said}. Another instance took its place: let that one go on.")
     if code in _TOO_LARGE:
         return TooLarge(f"{said}. Send smaller records, or raise the topic's max.message.bytes.")
-    if code in _BAD_SETTINGS:
+    if code in _BAD_SETTINGS or is_refusal(error):
         return BadSettings(f"{said}. Correct the settings, or grant the right.")
     if code in _ABORTED or error.txn_requires_abort():
         return Aborted(f"{said}. Abort, rewind, and do the records again.")

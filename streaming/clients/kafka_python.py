@@ -16,8 +16,10 @@ from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssi
 from kafka.structs import OffsetAndMetadata
 
 from engine.errors import BadSettings, Unavailable
-from streaming.clients.client import Aborted, ClientSettings, Lost
+from streaming.clients.client import FIRST_REACH_S, Aborted, ClientSettings, Lost
 from streaming.clients.kafka_python_errors import explain
+from streaming.clients.kafka_python_failures import ConnectionFailures
+from streaming.clients.kafka_python_headers import mend_header_names
 from streaming.clients.kafka_python_producer import KafkaPythonProducer
 from streaming.clients.record_size import RecordSizes
 from streaming.clients.security import checked_security
@@ -56,6 +58,7 @@ class KafkaPythonClient:
 
     def __init__(self, settings: ClientSettings) -> None:
         _quieten()
+        mend_header_names()
         self._settings = settings
         self._where = f"group {settings.group!r}"
         self._options = _common_options(settings)
@@ -71,37 +74,43 @@ class KafkaPythonClient:
             raise
 
     def _open_consumer(self) -> Any:
-        settings = self._settings
-        try:
-            return KafkaConsumer(
-                **self._options,
-                **_UNMEASURED,
-                group_id=settings.group,
-                group_instance_id=settings.instance_id,
-                session_timeout_ms=settings.session_timeout_ms,
-                heartbeat_interval_ms=min(_HEARTBEAT_MS, settings.session_timeout_ms // 3),
-                max_poll_interval_ms=settings.max_poll_interval_ms,
-                partition_assignment_strategy=[CooperativeStickyAssignor],
-                isolation_level="read_committed",
-                enable_auto_commit=False,
-                auto_offset_reset="earliest",
-                fetch_max_wait_ms=settings.fetch_wait_ms,
-                fetch_min_bytes=settings.fetch_min_bytes,
-                retry_backoff_ms=_CONSUMER_BACKOFF_MS,
-            )
-        except (ValueError, AssertionError, kafka_errors.KafkaError) as error:
-            raise explain(error, f"opening a consumer, {self._where}", otherwise=BadSettings) from error
+        settings, where = self._settings, f"opening a consumer, {self._where}"
+        with ConnectionFailures() as failures:
+            try:
+                return KafkaConsumer(
+                    **self._options,
+                    **_UNMEASURED,
+                    group_id=settings.group,
+                    group_instance_id=settings.instance_id,
+                    session_timeout_ms=settings.session_timeout_ms,
+                    heartbeat_interval_ms=min(_HEARTBEAT_MS, settings.session_timeout_ms // 3),
+                    max_poll_interval_ms=settings.max_poll_interval_ms,
+                    partition_assignment_strategy=[CooperativeStickyAssignor],
+                    isolation_level="read_committed",
+                    enable_auto_commit=False,
+                    auto_offset_reset="earliest",
+                    fetch_max_wait_ms=settings.fetch_wait_ms,
+                    fetch_min_bytes=settings.fetch_min_bytes,
+                    retry_backoff_ms=_CONSUMER_BACKOFF_MS,
+                )
+            except (ValueError, AssertionError, kafka_errors.KafkaError) as error:
+                raise failures.explain(error, where) from error
 
     def subscribe(self, topic: str, lost: Lost) -> None:
         """See ``Client``."""
         self.partitions_of(topic)
         self._tell_lost = lost
         self._consumer.subscribe([topic], listener=_Listener(self._lost))
-        # A leader that joins before it knows the topic's partitions assigns none, and does not always notice after.
+        # A leader that joins before it knows the topic's partitions assigns none, and does not always notice after. An
+        # update that was under way before knows nothing of the topic, either: then it takes another.
+        timeout_ms, cluster = self._settings.answer_timeout_ms, self._consumer._cluster
+        deadline = time.monotonic() + timeout_ms / 1000
         try:
-            known = self._consumer._cluster.request_update()
-            timeout_ms = self._settings.answer_timeout_ms
-            self._consumer._net.run(self._consumer._manager.wait_for, known, timeout_ms)
+            while not cluster.partitions_for_topic(topic):
+                if time.monotonic() > deadline:
+                    message = f"its partitions must be known within {timeout_ms / 1000:g} s; they are not"
+                    raise kafka_errors.KafkaTimeoutError(message)
+                self._consumer._net.run(self._consumer._manager.wait_for, cluster.request_update(), timeout_ms)
         except kafka_errors.KafkaError as error:
             raise explain(error, f"topic {topic!r}", otherwise=Unavailable) from error
 
@@ -308,7 +317,7 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # the library
 def _common_options(settings: ClientSettings) -> dict[str, Any]:
     options: dict[str, Any] = {
         "bootstrap_servers": settings.servers.split(","),
-        "bootstrap_timeout_ms": settings.answer_timeout_ms,
+        "bootstrap_timeout_ms": min(settings.answer_timeout_ms, round(FIRST_REACH_S * 1000)),
         "reconnect_backoff_max_ms": _RECONNECT_MAX_MS,
     }
     for name, value in checked_security(settings.security).items():

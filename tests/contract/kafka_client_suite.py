@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import ClassVar
 
 import pytest
+from kafka import KafkaProducer
 
 from engine.errors import BadSettings, Unavailable
 from streaming.clients.client import Aborted, Client, ClientSettings, Fenced, TooLarge, open_client
-from streaming.record import Outgoing, Partition, Record
+from streaming.record import UNREADABLE, Outgoing, Partition, Record
 from tests.support.kafka import Kafka
 from tests.support.kafka_topic import Seen, fill, fill_at, seen_in, values_in
 from tests.support.waiting import wait_until
@@ -70,6 +71,13 @@ def again_until_done(call: Callable[[], object]) -> None:
         return True
 
     wait_until(done, what="done")
+
+
+class NoText(str):
+    """A name that is sent as bytes that are no UTF-8, as producers in C can."""
+
+    def encode(self, *_: str) -> bytes:
+        return b"\xff\xfe"
 
 
 def numbered(count: int) -> list[bytes]:
@@ -135,6 +143,19 @@ class ClientContract:
         assert [record.offset for record in came] == [0, 1, 2, 3, 4, 0]
         assert all(began_ms - 1 <= record.timestamp_ms <= time.time() * 1000 for record in came)
         assert seen_in(kafka.bootstrap, topic) == [Seen(one.partition.number, *one[1:]) for one in sent]
+
+    def test_a_header_whose_name_is_no_text_stops_nobody(
+        self, kafka: Kafka, opened: Open, topics: tuple[str, str]
+    ) -> None:
+        with KafkaProducer(bootstrap_servers=kafka.bootstrap) as producer:
+            for name in ("one", NoText("other"), "third"):
+                producer.send(topics[0], b"value", headers=[(name, b"of the header")])
+        client = opened(topics[0])
+        client.subscribe(topics[0], ignore)
+        first, other, third = take(client, 3)
+        assert (first.headers, third.headers) == ((("one", b"of the header"),), (("third", b"of the header"),))
+        assert other.headers is UNREADABLE or other.headers == (("\ufffd\ufffd", b"of the header"),)
+        assert (other.offset, other.value) == (1, b"value")
 
     def test_order_is_kept_through_many_batches(self, kafka: Kafka, opened: Open, topics: tuple[str, str]) -> None:
         requests, answers = topics

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,64 +14,18 @@ import pytest
 from engine.predictor import Predictor
 from engine.registry import Registry
 from tests.support.kafka import Kafka
-from tests.support.kafka_topic import fill, seen_in, values_in
-from tests.support.stream_process import StreamProcess
+from tests.support.kafka_topic import seen_in
 from tests.support.stream_records import BAD, MISS, ROW, arrow
+from tests.support.stream_topics import PARTITIONS, Topics
 from tests.support.synthetic import FINITE_NAME, publish_synthetic
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.kafka
-PARTITIONS = 3
-
-
-@dataclass
-class Topics:
-    """The three topics of one test, and the program over them."""
-
-    kafka: Kafka
-    client: str
-    requests: str
-    predictions: str
-    dead_letters: str
-
-    def stream(self, registry: Path, folder: Path, *options: str, instance: str = "a") -> StreamProcess:
-        """Return the program."""
-        settings = {
-            "registry": registry,
-            "model": FINITE_NAME,
-            "brokers": self.kafka.bootstrap,
-            "requests": self.requests,
-            "predictions": self.predictions,
-            "dead-letters": self.dead_letters,
-            "group": self.requests,
-            "instance": instance,
-            "client": self.client,
-            "session-s": "6",
-        }
-        given = [part for name, value in settings.items() for part in (f"--{name}", str(value))]
-        return StreamProcess(*given, *options, logs=folder / f"log-{instance}")
-
-    def fill(self, *values: Any) -> None:
-        """Send requests, spread over the partitions."""
-        encoded = [value if isinstance(value, bytes) else json.dumps(value).encode() for value in values]
-        fill(self.kafka.bootstrap, self.requests, encoded, partitions=PARTITIONS)
-
-    def answers(self) -> list[Any]:
-        """Return the predictions in JSON, by the requests' place."""
-        found = [json.loads(value) for value in values_in(self.kafka.bootstrap, self.predictions) if value]
-        return sorted(found, key=lambda each: (each["request"]["offset"], each["request"]["partition"]))
-
-    def places(self) -> list[tuple[int, int]]:
-        """Return of which partition and offset there is an answer, in the order of the topic's partitions."""
-        values = values_in(self.kafka.bootstrap, self.predictions)
-        told = [json.loads(value)["request"] for value in values if value]
-        return [(each["partition"], each["offset"]) for each in told]
 
 
 @pytest.fixture(params=["kafka-python", "confluent"])
 def topics(kafka: Kafka, request: pytest.FixtureRequest) -> Topics:
-    names = [kafka.fresh_topic(name, partitions=PARTITIONS) for name in ("requests", "predictions", "letters")]
-    return Topics(kafka, request.param, *names)
+    return Topics.fresh(kafka, request.param)
 
 
 def test_answers_carry_the_same_bits_and_bad_ones_go_aside(topics: Topics, published: Path, tmp_path: Path) -> None:

@@ -14,6 +14,8 @@ import pytest
 from services.daemon import Daemon
 from services.errors import FetchFailed, MissingTool
 from services.kafka.cluster import KafkaCluster
+from services.kafka.listener import SecureListener
+from tests.support.certificate import make_certificate
 from tests.support.services import missing_service
 
 EXTERNAL = "SERVICES_KAFKA"
@@ -26,10 +28,12 @@ class Kafka:
     Attributes:
         bootstrap: what clients connect to, ``host:port``.
         cluster: the broker's, or None where it is not ours.
+        secure: its second listener, where it is ours.
     """
 
     bootstrap: str
     cluster: KafkaCluster | None
+    secure: SecureListener | None = None
 
     @property
     def killable(self) -> bool:
@@ -75,9 +79,15 @@ class Kafka:
         cluster.stop()
         cluster.start("kafka")
 
+    def secured(self) -> tuple[str, SecureListener]:
+        """Return where the listener is that asks who comes, by SASL over TLS, and whom it lets in."""
+        cluster = self._own()
+        assert self.secure is not None
+        return cluster.secure_bootstrap, self.secure
+
     def _own(self) -> KafkaCluster:
         if self.cluster is None:
-            pytest.skip(f"stops the broker; that of {EXTERNAL} is not ours")
+            pytest.skip(f"needs a broker of its own; that of {EXTERNAL} is not ours")
         return self.cluster
 
 
@@ -91,13 +101,15 @@ def running_kafka(directory: Path) -> Iterator[Kafka]:
     if bootstrap:
         yield Kafka(bootstrap, None)
         return
+    certificate, key = make_certificate(directory)
+    secure = SecureListener(certificate=certificate, key=key, user="stream", password=secrets.token_hex(8))
     try:
-        cluster = KafkaCluster(directory, leashed=True)
+        cluster = KafkaCluster(directory, leashed=True, secure=secure)
     except (MissingTool, FetchFailed) as error:
         missing_service("Kafka", str(error))
     try:
         cluster.start("kafka")
-        yield Kafka(cluster.bootstrap, cluster)
+        yield Kafka(cluster.bootstrap, cluster, secure)
     finally:
         cluster.stop()
         cluster.wipe()  # gigabytes at times; the logs stay

@@ -17,7 +17,7 @@ from engine.answer import Source
 from engine.space import FeatureSpace
 from streaming.answering import Answered, answer
 from streaming.deadline import DEADLINE_HEADER
-from streaming.record import Partition, Record
+from streaming.record import UNREADABLE, Partition, Record
 from streaming.streamed import Streamed
 from tests.support.stream_records import BAD, MISS, ROW, arrow, record
 from tests.support.synthetic import FINITE_NAME
@@ -196,3 +196,8 @@ def test_one_whose_deadline_is_to_come(release: Streamed) -> None:
 def test_deadline_that_is_none(release: Streamed, text: bytes | None) -> None:
     found = answered(release, ROW, headers=((DEADLINE_HEADER, text),))
     assert [each.error.cause for each in found.refused.values()] == ["bad_deadline"]
+
+
+def test_headers_that_cannot_be_read(release: Streamed) -> None:
+    found = answered(release, ROW, headers=UNREADABLE)
+    assert [(each.error.cause, each.disposition) for each in found.refused.values()] == [("bad_headers", "poison")]

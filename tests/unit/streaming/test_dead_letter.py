@@ -8,7 +8,7 @@ import pytest
 from engine.errors import InvalidInput
 from streaming.dead_letter import DeadLetters, attempts
 from streaming.outcome import POISON, Refused
-from streaming.record import Partition
+from streaming.record import UNREADABLE, Partition
 from tests.support.stream_records import BAD, record
 
 REFUSED = Refused(
@@ -58,3 +58,8 @@ def test_redacted_letter_shows_nothing(value: object) -> None:
     assert "Atlantis" not in str(letter)
     if value == BAD:
         assert json.loads(letter.value or b"") == {**BAD, "city": "***"}
+
+
+def test_headers_that_cannot_be_read_are_left_out() -> None:
+    letter = DeadLetters("letters", 3).of(record(BAD, 7, headers=UNREADABLE), REFUSED)
+    assert all(name.startswith("foretable-") for name, _ in letter.headers)
