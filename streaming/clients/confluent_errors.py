@@ -83,7 +83,8 @@ def explain(error: KafkaError, where: str, *, otherwise: type[ForetableError] = 
         otherwise: for what the library calls neither retriable nor by a code that says more.
     """
     code, said = error.code(), f"{where}: {error.name()}: {error.str()}"
-    if code in _FENCED:
+    # A static member's fence comes as what it did to the consumer: that one never brings anything again.
+    if code in _FENCED or (code == KafkaError._FATAL and "fenced" in error.str()):
         return Fenced(f"{said}. Another instance took its place: let that one go on.")
     if code in _TOO_LARGE:
         return TooLarge(f"{said}. Send smaller records, or raise the topic's max.message.bytes.")

@@ -24,6 +24,7 @@ from tests.support.stream_feed import Feed
 from tests.support.stream_ledger import Ledger
 from tests.support.stream_members import Members
 from tests.support.stream_topics import Topics
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.kafka
 
@@ -93,9 +94,19 @@ class Chaos:
         else:
             self._kafka.restart()
             did = "restarted the broker"
-        for name in "ab":
-            self._members.wait_for_records(name, 1)
+        # A broker that was killed may know a static member only as it was before its restart, and fences the new one.
+        wait_until(lambda: self._goes_on("a") and self._goes_on("b"), what="both commit again", timeout_s=90)
         return did
+
+    def _goes_on(self, name: str) -> bool:
+        """Whether a member commits; it is started again where it has ended by itself."""
+        if self._members.revive(name):
+            return False
+        try:
+            self._members.wait_for_records(name, 1, timeout_s=5)
+        except (OSError, TimeoutError):  # it ends just now, or is not so far
+            return False
+        return True
 
     def pause_past_session(self) -> str:
         """Stop a member until the other has all partitions; let it go on with what it had in hand."""

@@ -55,10 +55,19 @@ class Members:
         """Return how many requests it has committed."""
         return self[name].metric(_RECORDS)
 
-    def wait_for_records(self, name: str, more: int) -> None:
+    def wait_for_records(self, name: str, more: int, *, timeout_s: float = 90) -> None:
         """Wait until it has committed so many more."""
         wanted = self.records(name) + more
-        wait_until(lambda: self.records(name) >= wanted, what=f"{name} commits {more} more", timeout_s=90)
+        wait_until(lambda: self.records(name) >= wanted, what=f"{name} commits {more} more", timeout_s=timeout_s)
+
+    def revive(self, name: str) -> bool:
+        """Start an instance again that has ended with 75, as who watches over it would; return whether it had."""
+        code = self[name].process.poll()
+        assert code in {None, 75}, self[name].log
+        if code is not None:
+            self.end(name, signal.SIGTERM)
+            self.start(name)
+        return code is not None
 
     def wait_for_partitions(self, name: str, least: int) -> None:
         """Wait until it has so many partitions at least."""
