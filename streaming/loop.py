@@ -133,9 +133,7 @@ class Loop:
             return 0
         try:
             self._client.begin()
-            send = self._client.send
-            for record in outgoing:
-                send(record)
+            self._client.send(*outgoing)
             worked_s = time.perf_counter() - started
             self._client.commit(offsets)
         except TooLarge as error:

@@ -153,14 +153,14 @@ class Client(Protocol):
     def begin(self) -> None:
         """Begin a transaction; nothing without transactions."""
 
-    def send(self, record: Outgoing) -> None:
-        """Send a record, in the transaction where there is one; does not wait, unless its buffers are full.
+    def send(self, *records: Outgoing) -> None:
+        """Send records, in the transaction where there is one; does not wait, unless its buffers are full.
 
         Other errors than these may come with the commit.
 
         Raises:
-            TooLarge: it is larger than the client or, as far as it knows, the topic takes; counted before compression.
-                Nothing was sent of it, and the transaction goes on.
+            TooLarge: one is larger than the client or, as far as it knows, the topic takes; counted before compression.
+                Those before it are sent, it and those behind it are not, and the transaction goes on.
             Unavailable: the topic's partitions could not be asked for, or the buffers stay full.
         """
 

@@ -210,9 +210,9 @@ class KafkaPythonClient:
         """See ``Client``."""
         self._producer.begin()
 
-    def send(self, record: Outgoing) -> None:
+    def send(self, *records: Outgoing) -> None:
         """See ``Client``."""
-        self._producer.send(record)
+        self._producer.send(records)
 
     def commit(self, offsets: Mapping[Partition, int]) -> None:
         """See ``Client``."""

@@ -9,7 +9,7 @@ waited too long (``delivery_timeout_ms``), and calls one committed whose produce
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -83,18 +83,19 @@ class KafkaPythonProducer:
                 raise self._explained(error) from error
         self._begun = True
 
-    def send(self, record: Outgoing) -> None:
-        """Put a record into the batch of its partition; the library's thread sends it."""
-        self._sizes.check(record)
-        partition, key, value, headers = record
-        if partition not in self._joined:
-            self._join(partition)
-        library = self._library
-        target = self._targets[partition]
-        future, is_full, is_new, _ = library._accumulator.append(target, None, key, value, _Headers(headers))
-        self._sent.append(future)
-        if is_full or is_new:
-            library._sender.wakeup()
+    def send(self, records: Iterable[Outgoing]) -> None:
+        """Put records into the batches of their partitions; the library's thread sends them."""
+        for record in records:
+            self._sizes.check(record)
+            partition, key, value, headers = record
+            if partition not in self._joined:
+                self._join(partition)
+            library = self._library
+            target = self._targets[partition]
+            future, is_full, is_new, _ = library._accumulator.append(target, None, key, value, _Headers(headers))
+            self._sent.append(future)
+            if is_full or is_new:
+                library._sender.wakeup()
 
     def commit(self, offsets: Mapping[Any, OffsetAndMetadata], group: object) -> None:
         """Commit what was sent and the offsets in one transaction."""

@@ -27,6 +27,11 @@ class RecordSizes:
         """What all topics take, of those that are known."""
         return min(self._limits.values(), default=LARGEST_BYTES)
 
+    @property
+    def unchecked_bytes(self) -> int:
+        """How long key and value of a record without headers may be together and need no look: each topic takes it."""
+        return self.smallest - _OVERHEAD_BYTES
+
     def check(self, record: Outgoing) -> None:
         """Raise ``TooLarge`` where a record, sent alone, is larger than its topic takes; some 50 bytes before it is."""
         partition, key, value, headers = record

@@ -82,10 +82,10 @@ class ScriptedClient:
         assert self._open is None
         self._open = []
 
-    def send(self, record: Outgoing) -> None:
+    def send(self, *records: Outgoing) -> None:
         self._step("send")
         assert self._open is not None
-        self._open.append(record)
+        self._open += records
 
     def commit(self, offsets: Mapping[Partition, int]) -> None:
         assert self._open is not None
