@@ -13,6 +13,7 @@ from operator import attrgetter
 from engine.errors import InvalidInput, Unavailable
 from engine.wire.media_types import ARROW_STREAM
 from streaming.answering import Answered, answer
+from streaming.batch import Batch
 from streaming.clients.client import Aborted, Client, TooLarge
 from streaming.config import StreamConfig
 from streaming.dead_letter import DeadLetters
@@ -41,12 +42,14 @@ class Loop:
 
     1. ``poll`` brings records, and takes part in rebalances.
     2. One release answers them all. Nothing is seen of this.
-    3. A transaction begins; 4. predictions and dead letters are sent in it.
-    5. It is committed together with the offsets of the requests: both are seen, or neither.
-    6. It is counted.
+    3. Where more wait, 1 and 2 begin for them: another thread answers them during 4 to 6.
+    4. A transaction begins; 5. predictions and dead letters are sent in it.
+    6. It is committed together with the offsets of the requests: both are seen, or neither.
+    7. It is counted.
 
-    Where 3 to 5 fail, the transaction is aborted, the position goes back to what is committed, and the records come
-    again. Without transactions 4 is waited for before the offsets are committed: a crash between makes answers twice.
+    Where 4 to 6 fail, the transaction is aborted, the position goes back to what is committed, and the records come
+    again, those of 3 too. Without transactions 5 is waited for before the offsets are committed: a crash between makes
+    answers twice.
 
     Attributes:
         trouble: why it gets no further now, as where brokers are away; "" where nothing is wrong.
@@ -71,7 +74,8 @@ class Loop:
         client.subscribe(config.requests, self._lose)
         self._thread = ThreadPoolExecutor(1, "answering")
         self._lost_now: set[Partition] = set()  # in the poll under way
-        self._lost: set[Partition] = set()  # since the batch was polled
+        self._batch: Batch | None = None  # that is answered and committed now
+        self._ahead: Batch | None = None  # the next, where it was polled already
         self._held: list[Record] = []  # polled while a batch was waited for
         self._to_rewind = False
         self._halved = 0  # the most records of a batch, while one that is too large is looked for; 0: as the pace says
@@ -81,7 +85,7 @@ class Loop:
         self._lag_due = 0.0
         self.trouble = ""
         self._stop = threading.Event()
-        self._answering: Future[Answered] | None = None
+        self._answering: Future[Answered] | None = None  # the last that was asked for
 
     @property
     def busy(self) -> bool:
@@ -119,16 +123,18 @@ class Loop:
             self._client.abort()
             self._client.rewind()
             self._to_rewind = False
-        records = self._next_batch()
-        if not records:
+        batch, self._ahead = self._ahead or self._next_batch(), None
+        self._batch = batch
+        if batch is None:
             self._tell_lag()
             return 0
-        started = time.perf_counter()
-        release = self._current()
-        answered = self._answer(records, release)
-        outgoing = self._outgoing(records, answered)
+        records, started = batch.records, time.perf_counter()
+        answered = self._answered(batch)
+        if batch.is_full:
+            self._ahead = self._next_batch(0.0)
+        outgoing = self._outgoing(batch, answered)
         last = dict(zip(map(_partition, records), map(_offset, records), strict=True))
-        offsets = {partition: offset + 1 for partition, offset in last.items() if partition not in self._lost}
+        offsets = {partition: offset + 1 for partition, offset in last.items() if partition not in batch.lost}
         if not offsets:
             return 0
         try:
@@ -139,20 +145,25 @@ class Loop:
         except TooLarge as error:
             self._look_for_oversized(records, error)
             return 0
-        self._done(records, answered, worked_s, time.perf_counter() - started)
+        self._done(batch, answered, worked_s, time.perf_counter() - started)
         return len(records)
 
-    def _next_batch(self) -> list[Record]:
+    def _next_batch(self, timeout_s: float = _POLL_S) -> Batch | None:
+        """Return requests that are being answered, or None where there are none within the time."""
         most = self._halved or self._pace.most
         if self._held:
             records, self._held = self._held[:most], self._held[most:]
         else:
-            records = self._poll(_POLL_S, most, [])
-            linger_s = self._pace.profile.linger_s
+            records = self._poll(timeout_s, most, [])
+            linger_s = min(self._pace.profile.linger_s, timeout_s)
             if records and linger_s and len(records) < most // 2:
                 records = self._poll(linger_s, most - len(records), records)
-        self._lost.clear()
-        return records
+        return self._begun(records, self._current(), is_full=len(records) == most) if records else None
+
+    def _begun(self, records: list[Record], release: Streamed, *, is_full: bool = False) -> Batch:
+        config = self._config
+        self._answering = self._thread.submit(answer, records, release, max_rows=config.max_rows, late=config.late)
+        return Batch(records, release, self._answering, is_full)
 
     def _poll(self, timeout_s: float, most: int, earlier: list[Record]) -> list[Record]:
         """Return what was polled earlier and what comes now, without what was lost between.
@@ -163,29 +174,30 @@ class Loop:
         records = self._client.poll(timeout_s, most)
         if self._lost_now:
             earlier = [record for record in earlier if record.partition not in self._lost_now]
-            self._lost |= self._lost_now
+            for batch in (self._batch, self._ahead):
+                if batch is not None:
+                    batch.lost.update(self._lost_now)
         return earlier + records
 
-    def _answer(self, records: Sequence[Record], release: Streamed) -> Answered:
-        """Answer in a thread; keep the membership while that takes long."""
-        config = self._config
-        future = self._thread.submit(answer, records, release, max_rows=config.max_rows, late=config.late)
-        self._wait_for(future)  # what fails in here is of the brokers, and no fault of the model
+    def _answered(self, batch: Batch) -> Answered:
+        """Wait for a batch's answers; keep the membership while they take long."""
+        records = batch.records
+        self._wait_for(batch.answering)  # what fails in here is of the brokers, and no fault of the model
         try:
-            return future.result()
+            return batch.answering.result()
         except Unavailable as error:
             self._tries += 1
-            if self._tries < config.attempts:
+            if self._tries < self._config.attempts:
                 raise
             return self._refused(records, error, "transient", TRANSIENT)
         except Exception as error:
             if len(records) > 1:  # which of them it is, each alone will show
-                return _joined([self._answer([record], release) for record in records])
+                return _joined([self._answered(self._begun([record], batch.release)) for record in records])
             _log.exception("the model failed at %s", origin_json(records[0]).decode())
             return self._refused(records, error, "model_failed", MODEL)
 
     def _wait_for(self, future: Future[Answered]) -> None:
-        self._answering, last = future, float("inf")
+        last = float("inf")
         wait([future], _PATIENCE_S)
         if not future.done():
             try:
@@ -207,16 +219,17 @@ class Loop:
         places = range(len(records))
         return Answered(predictions=[None] * len(records), refused=dict.fromkeys(places, refused), sources={})
 
-    def _outgoing(self, records: Sequence[Record], answered: Answered) -> list[Outgoing]:
+    def _outgoing(self, batch: Batch, answered: Answered) -> list[Outgoing]:
         """Return what to send, in the order of the requests; of most batches by no call of Python a record."""
+        records = batch.records
         targets = map(self._targets.__getitem__, map(_partition, records))
         plain = zip(targets, map(_key, records), answered.predictions, map(_headers, records), strict=True)
-        if not (answered.refused or answered.streams or self._lost or self._oversized):
+        if not (answered.refused or answered.streams or batch.lost or self._oversized):
             return list(map(_new_outgoing, plain))
         return [
             self._outgoing_of(place, record, outgoing, answered)
             for place, (record, outgoing) in enumerate(zip(records, map(_new_outgoing, plain), strict=True))
-            if record.partition not in self._lost
+            if record.partition not in batch.lost
         ]
 
     def _outgoing_of(self, place: int, record: Record, outgoing: Outgoing, answered: Answered) -> Outgoing:
@@ -232,16 +245,15 @@ class Loop:
 
     def _look_for_oversized(self, records: Sequence[Record], error: TooLarge) -> None:
         """Do half of the records again; of one alone it is clear."""
-        self._to_rewind = True
-        self._held.clear()
+        self._drop()
         self._metrics.transactions.labels("aborted").inc()
         if len(records) == 1:
             self._oversized.add((records[0].partition, records[0].offset))
             _log.warning("%s: %s", origin_json(records[0]).decode(), error)
         self._halved = max(len(records) // 2, 1)
 
-    def _done(self, records: Sequence[Record], answered: Answered, work_s: float, whole_s: float) -> None:
-        metrics = self._metrics
+    def _done(self, batch: Batch, answered: Answered, work_s: float, whole_s: float) -> None:
+        metrics, records = self._metrics, batch.records
         self._failures, self._tries, self._halved = 0, 0, 0
         self._oversized.clear()
         self._pace.measured(records=len(records), rows=answered.rows, work_s=work_s, whole_s=whole_s)
@@ -254,7 +266,7 @@ class Loop:
         metrics.batch.observe(len(records))
         metrics.work_s.observe(work_s)
         metrics.transaction_s.observe(whole_s)
-        metrics.release.set(self._current().release)
+        metrics.release.set(batch.release.release)
         oldest_ms = min(map(_timestamp_ms, records))
         if oldest_ms >= 0:
             metrics.queue_s.observe(max(time.time() - whole_s - oldest_ms / 1000, 0.0))
@@ -265,6 +277,7 @@ class Loop:
         self._lag_due = time.monotonic() + _LAG_S
         lag = self._client.lag()
         waiting = sum(max(end - position, 0) for position, end in lag.values())
+        waiting += len(self._ahead.records) if self._ahead else 0
         metrics = self._metrics
         rows = waiting * (self._pace.rows_a_record or 1)  # nothing is known before the first
         metrics.lag_records.set(waiting)
@@ -275,14 +288,18 @@ class Loop:
     def _fail(self, error: Unavailable) -> None:
         """Begin again from what is committed."""
         self._failures += 1
-        self._to_rewind = True
-        self._held.clear()
+        self._drop()
         if not isinstance(error, Aborted):  # as after a rebalance, which is no trouble
             self.trouble = str(error)
             self._metrics.ready.set(0)
         self._metrics.faults.labels(type(error).__name__).inc()
         self._metrics.transactions.labels("aborted").inc()
         _log.log(logging.INFO if isinstance(error, Aborted) else logging.WARNING, "trying again: %s", error)
+
+    def _drop(self) -> None:
+        """Let go of all that was polled and is not committed: it comes again."""
+        self._to_rewind, self._ahead = True, None
+        self._held.clear()
 
     def _lose(self, partitions: Sequence[Partition]) -> None:
         self._lost_now.update(partitions)
