@@ -69,8 +69,8 @@ def send(topics: Topics, bad: list[Poison]) -> list[bytes]:
     for place, poison in enumerate(bad):
         for number, value in enumerate(GOOD):
             if number == 1:
-                headers = [("trace", poison.kind.encode()), *poison.headers]
-                producer.produce(topics.requests, poison.value, poison.kind, place % PARTITIONS, headers=[*headers])
+                headers: list[tuple[str, str | bytes | None]] = [("trace", poison.kind.encode()), *poison.headers]
+                producer.produce(topics.requests, poison.value, poison.kind, place % PARTITIONS, headers=headers)
             keys.append(f"{place}-{number}".encode())
             producer.produce(topics.requests, value, keys[-1], place % PARTITIONS)
     assert producer.flush(60) == 0
