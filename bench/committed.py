@@ -66,12 +66,18 @@ class Offsets:
 
     def committed(self) -> int:
         """Return how many records the group has done; 0, too, while the broker makes ready for groups."""
-        from confluent_kafka import KafkaException
+        from confluent_kafka import KafkaError, KafkaException
 
+        not_ready = {
+            KafkaError.NOT_COORDINATOR,
+            KafkaError.COORDINATOR_NOT_AVAILABLE,
+            KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+        }
         try:
             return sum(max(one.offset, 0) for one in self._consumer.committed(self._places, _TIMEOUT_S))
         except KafkaException as error:
-            if error.args[0].retriable():
+            known = error.args[0]
+            if known.retriable() or known.code() in not_ready:
                 return 0
             raise
 
