@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,11 +85,20 @@ class Ours:
         return progress.steady_rate(), records_a_transaction(looks[0], looks[-1])
 
 
-def bare(job: Job, *, client: str, batch: int, answer_bytes: int) -> ChildProcess:
-    """Return the bare loop of a client, with transactions and answers as large as ours are."""
+def bare(job: Job, *, client: str, batch: int, answer_bytes: int, table: Sequence[Path] = ()) -> ChildProcess:
+    """Return the bare loop of a client, with transactions and answers as large as ours are.
+
+    Args:
+        job: what it does.
+        client: whose.
+        batch: records a transaction; 0 is all that have come, as in the profile ``latency``.
+        answer_bytes: of the text that it sends.
+        table: where the texts and all answers are, by which it answers; none sends a text.
+    """
     module = "bare_confluent" if client == CONFLUENT else "bare_kafka_python"
     command = [sys.executable, "-m", f"bench.stream_peers.{module}"]
     command += [job.servers, job.requests, job.predictions, job.group, str(batch), str(answer_bytes)]
+    command += map(str, table)
     return ChildProcess(command, environment=_IMPORTS)
 
 

@@ -174,9 +174,8 @@ class Loop:
         records = self._client.poll(timeout_s, most)
         if self._lost_now:
             earlier = [record for record in earlier if record.partition not in self._lost_now]
-            for batch in (self._batch, self._ahead):
-                if batch is not None:
-                    batch.lost.update(self._lost_now)
+            if self._batch is not None:
+                self._batch.lost.update(self._lost_now)
         return earlier + records
 
     def _answered(self, batch: Batch) -> Answered:

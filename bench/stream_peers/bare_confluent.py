@@ -1,7 +1,8 @@
-"""The bare loop by confluent-kafka: ``… SERVERS REQUESTS PREDICTIONS GROUP BATCH ANSWER_BYTES``.
+"""The bare loop by confluent-kafka: ``… SERVERS REQUESTS PREDICTIONS GROUP BATCH ANSWER_BYTES [CATEGORIES ANSWERS]``.
 
 Poll, send an answer of a fixed text to each record, commit both in one transaction; nothing is read, checked or
-rewound. Its settings are those of the stream's client in the profile ``throughput``.
+rewound. Its settings are those of the stream's client, in the profile ``throughput`` or, for a batch of 0, ``latency``.
+With the two files it answers, too, in the same way as Quix Streams does: what one process of Python can do at most.
 """
 
 from __future__ import annotations
@@ -11,11 +12,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from confluent_kafka import Consumer, Producer, TopicPartition
+from orjson import dumps, loads
+
+from bench.stream_peers.table import answer_by
+
+# As much as comes while a transaction is under way.
+LATENCY_MOST = 10_000
 
 
 def main(argv: Sequence[str]) -> None:
     """Copy until SIGTERM."""
-    servers, requests, predictions, group, batch, answer_bytes = argv
+    servers, requests, predictions, group, batch, answer_bytes, *table = argv
+    most = int(batch) or LATENCY_MOST
     common = {"bootstrap.servers": servers, "socket.nagle.disable": True}
     consumer = Consumer(
         {
@@ -26,8 +34,8 @@ def main(argv: Sequence[str]) -> None:
             "enable.auto.commit": False,
             "enable.auto.offset.store": False,
             "auto.offset.reset": "earliest",
-            "fetch.wait.max.ms": 100,
-            "fetch.min.bytes": 1 << 16,
+            "fetch.wait.max.ms": 100 if int(batch) else 10,
+            "fetch.min.bytes": 1 << 16 if int(batch) else 1,
             "fetch.queue.backoff.ms": 50,
         }
     )
@@ -35,7 +43,7 @@ def main(argv: Sequence[str]) -> None:
         {
             **common,
             "enable.idempotence": True,
-            "linger.ms": 5,
+            "linger.ms": 5 if int(batch) else 0,
             "retry.backoff.ms": 3,
             "retry.backoff.max.ms": 30,
             "message.max.bytes": 64 << 20,
@@ -46,17 +54,20 @@ def main(argv: Sequence[str]) -> None:
     )
     producer.init_transactions(30)
     consumer.subscribe([requests])
-    answer = b"x" * int(answer_bytes)
+    text = b"x" * int(answer_bytes)
+    answer = answer_by(*table) if table else None
     produce = producer.produce
     while True:
-        messages = consumer.consume(int(batch), 0.25)
+        messages = consumer.consume(1, 0.25)
         if not messages:
             continue
+        messages += consumer.consume(most - 1, 0.25 if int(batch) else 0)
         producer.begin_transaction()
         ends: dict[Any, Any] = {}  # numbers: but the library's types allow None
         for message in messages:
             number = message.partition()
-            produce(predictions, answer, message.key(), number)  # type: ignore[arg-type]
+            value = dumps(answer(loads(message.value()))) if answer else text  # type: ignore[arg-type]
+            produce(predictions, value, message.key(), number)  # type: ignore[arg-type]
             ends[number] = message.offset()
         offsets = [TopicPartition(requests, number, last + 1) for number, last in ends.items()]
         producer.send_offsets_to_transaction(offsets, consumer.consumer_group_metadata(), 30)

@@ -1,8 +1,8 @@
 """The bare loop by kafka-python: ``… SERVERS REQUESTS PREDICTIONS GROUP BATCH ANSWER_BYTES``.
 
 Poll, send an answer of a fixed text to each record, commit both in one transaction; nothing is read, checked or
-rewound. Its settings are those of the stream's client in the profile ``throughput``; it calls the library's ``send``,
-as everybody does.
+rewound. Its settings are those of the stream's client, in the profile ``throughput`` or, for a batch of 0, ``latency``.
+It calls the library's ``send``, as everybody does.
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ from collections.abc import Sequence
 from kafka import KafkaConsumer, KafkaProducer
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 from kafka.structs import OffsetAndMetadata
+
+# As much as comes while a transaction is under way.
+LATENCY_MOST = 10_000
 
 
 def main(argv: Sequence[str]) -> None:
@@ -26,8 +29,8 @@ def main(argv: Sequence[str]) -> None:
         isolation_level="read_committed",
         enable_auto_commit=False,
         auto_offset_reset="earliest",
-        fetch_max_wait_ms=100,
-        fetch_min_bytes=1 << 16,
+        fetch_max_wait_ms=100 if int(batch) else 10,
+        fetch_min_bytes=1 << 16 if int(batch) else 1,
         retry_backoff_ms=20,
     )
     producer = KafkaProducer(
@@ -35,7 +38,7 @@ def main(argv: Sequence[str]) -> None:
         transactional_id=group,
         enable_idempotence=True,
         acks="all",
-        linger_ms=5,
+        linger_ms=5 if int(batch) else 0,
         batch_size=64 * 1024,
         retry_backoff_ms=3,
         max_request_size=64 << 20,
@@ -45,7 +48,7 @@ def main(argv: Sequence[str]) -> None:
     answer = b"x" * int(answer_bytes)
     send = producer.send
     while True:
-        found = consumer.poll(timeout_ms=250, max_records=int(batch))
+        found = consumer.poll(timeout_ms=250, max_records=int(batch) or LATENCY_MOST)
         if not found:
             continue
         producer.begin_transaction()

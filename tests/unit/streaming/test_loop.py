@@ -298,3 +298,50 @@ def test_lag_is_told(release: Streamed) -> None:
     assert (metrics.registry.get_sample_value("foretable_stream_lag_work_seconds") or 0) > 0
     loop.turn(), loop.turn()
     assert metrics.registry.get_sample_value("foretable_stream_lag_records") == 0
+
+
+def test_next_batch_of_a_backlog_is_polled_before_this_one_is_sent(release: Streamed) -> None:
+    requests, steps = requests_of([ROW] * 5), list[str]()
+    client = ScriptedClient(requests, steps.append)
+    loop, _ = loop_of(client, release, batch_records=2)
+    while loop.turn():
+        pass
+    transaction = ["begin", "send", "commit"]
+    # Two batches are full, and one is polled behind each; the third is not.
+    assert steps == ["poll", "poll", *transaction, "poll", *transaction, *transaction, "poll"]
+    assert_each_once_in_order(client, requests)
+
+
+def test_what_was_polled_ahead_comes_again_after_a_commit_that_failed(release: Streamed) -> None:
+    failing = [Aborted("commit")]
+
+    def step(name: str) -> None:
+        if name == "commit" and failing:
+            raise failing.pop()
+
+    requests = requests_of([ROW] * 6)
+    client = ScriptedClient(requests, step)
+    loop, _ = loop_of(client, release, batch_records=2)
+    with pytest.raises(Aborted):
+        loop.turn()
+    loop._fail(Aborted("commit"))
+    while loop.turn():
+        pass
+    assert_each_once_in_order(client, requests)
+
+
+def test_partition_that_is_lost_while_the_next_batch_is_polled(release: Streamed) -> None:
+    polls, lost = [0], requests_of([ROW])[0].partition
+
+    def step(name: str) -> None:
+        polls[0] += name == "poll"
+        if name == "poll" and polls[0] == 2:
+            client.give_away_and_back(lost)
+
+    requests = requests_of([ROW] * 9)
+    client = ScriptedClient(requests, step)
+    loop, _ = loop_of(client, release, batch_records=6)  # five of the first partition, one of the other
+    assert loop.turn() == 6
+    assert {origin(outgoing) for outgoing in client.committed} == {(1, 0)}
+    run(client, loop, requests)
+    assert_each_once_in_order(client, requests)

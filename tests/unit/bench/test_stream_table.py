@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from bench.stream_peers.quix_table import strided
+from bench.stream_peers.table import strided
 
 
 def test_ordinals_are_sums_of_what_each_text_adds() -> None:
