@@ -38,11 +38,14 @@ class InterpreterPool:
             interpreter = self._await(deadline)
         return self._made(interpreter)
 
-    def take_idle(self) -> Interpreter | None:
-        """Return one, or None where none is idle; raise as ``Interpreter``."""
+    def take_idle(self, *, make: bool = True) -> Interpreter | None:
+        """Return one, or None where none is idle; without ``make``, none that is made. Raise as ``Interpreter``."""
         try:
             interpreter = self._idle.pop()
         except IndexError:
+            return None
+        if interpreter is None and not make:
+            self.put(None)
             return None
         return self._made(interpreter)
 

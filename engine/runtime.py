@@ -78,9 +78,9 @@ class Runtime:
         return values
 
     def infer_few(self, inputs: Inputs) -> npt.NDArray[np.float32] | None:
-        """As ``infer``, of ``FEW_ROWS`` rows or fewer; None where no interpreter is idle: who asks so must not wait."""
+        """As ``infer``, of ``FEW_ROWS`` rows or fewer; None where no interpreter is ready: this never waits."""
         pool = self._pools[FEW_ROWS]
-        idle = pool.take_idle()
+        idle = pool.take_idle(make=False)
         if idle is None:
             return None
         values = np.empty((len(inputs), self.width), np.float32)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from functools import partial
 from time import perf_counter
 
 from engine.answer import Answer, Source
-from engine.errors import InvalidInput
 from engine.inputs import Inputs
 from engine.predictor import Predictor
 from engine.runtime import FEW_ROWS
@@ -18,6 +18,7 @@ from online.failure import failure
 from online.http.application import Send
 from online.http.reply import Reply
 
+_log = logging.getLogger(__name__)
 _Group = list[tuple[RowWork, Send]]
 # A call of LiteRT for a few rows takes as long as two for a row each.
 _FEWEST = 3
@@ -58,19 +59,22 @@ class Turn:
         if len(group) >= _FEWEST:
             try:
                 values = predictor.infer_few(Inputs.joined([row.inputs for row, _ in group]))
-            except InvalidInput:
-                values = None  # whose fault it is, each row alone will show
+            except Exception:  # whose fault it is, each row alone will show
+                values = None
         if values is None:
             for row, send in group:
                 self._end(row, send, row.answer)
             return
-        seconds = perf_counter() - started
+        seconds = (perf_counter() - started) / len(group)
         for (row, send), answer in zip(group, values.tolist(), strict=True):
             self._end(row, send, partial(row.answered, Answer(tuple(answer), Source.MODEL), seconds))
 
     def _end(self, row: RowWork, send: Send, call: Callable[[], Reply]) -> None:
         try:
-            reply = call()
-        except Exception as error:
-            reply = failure(error, row.exchange)
-        send(self._finish(row.exchange, reply))
+            try:
+                reply = call()
+            except Exception as error:
+                reply = failure(error, row.exchange)
+            send(self._finish(row.exchange, reply))
+        except Exception:  # a bug, which must not keep the other rows from their answers
+            _log.exception("request %s could not be answered", row.exchange.request_id)

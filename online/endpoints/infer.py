@@ -37,10 +37,11 @@ def post(serving: Serving, served: Served, exchange: Exchange) -> Work:
 def _infer(serving: Serving, served: Served, exchange: Exchange) -> Reply | RowWork:
     predictor, body = served.predictor, body_of(exchange)
     length = exchange.request.header(_LENGTH_FIELD)
-    plain = parse_plain_row(body, predictor.space.names) if length is None else None
+    space = predictor.space
+    plain = parse_plain_row(body, space.names) if length is None and not space.tensor_features else None
     if plain is not None:
         return answering.begin_row(served, exchange, plain.row, partial(_plain_reply, served, plain.id))
-    asked = parse_request(body, length, predictor.space, predictor.schema, max_rows=serving.config.max_rows)
+    asked = parse_request(body, length, space, predictor.schema, max_rows=serving.config.max_rows)
     exchange.timeout_s = asked.timeout_s
     if asked.rows == 1:
         return answering.begin_row(served, exchange, asked.row(), partial(_row_reply, served, asked))

@@ -54,7 +54,7 @@ def parse_plain_row(body: bytes, names: Sequence[str]) -> PlainRow | None:
             row[tensor["name"]] = text
     except (orjson.JSONDecodeError, AttributeError, KeyError, TypeError, ValueError):
         return None
-    if len(document) != 1 + (identifier is not None) or type(identifier or "") is not str:
+    if len(document) != 1 + (identifier is not None) or not isinstance(identifier, str | None):
         return None
     # As many colons as keys: none came twice. Texts with colons go the long way.
     if len(inputs) != len(names) or body.count(b":") != len(document) + _FIELDS * len(inputs):

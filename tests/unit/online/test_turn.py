@@ -17,6 +17,7 @@ from engine.inputs import Inputs
 from engine.runtime import FEW_ROWS, Runtime
 from online.app import create_app
 from online.config import ServeConfig
+from online.http.request import Request
 from online.served import ServedHolder
 from tests.support.app_client import AppClient
 from tests.support.synthetic import CITIES, FINITE_NAME, NUMBERS_NAME, numbers_rows
@@ -121,3 +122,35 @@ def test_nobody_waits_for_an_interpreter_that_a_body_has(
         for interpreter in taken:
             pool.put(interpreter)
     assert counted.rows == [4, 1, 1, 1, 1]
+
+
+def test_a_call_that_fails_leaves_no_request_without_an_answer(
+    quick: AppClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        message = "no memory"
+        raise RuntimeError(message)
+
+    wanted = [quick.post(PREDICT, body).data for body in BODIES[:4]]
+    monkeypatch.setattr(Runtime, "infer_few", fail)
+    assert [each.data for each in quick.post_together(PREDICT, BODIES[:4])] == wanted
+    monkeypatch.setattr(Runtime, "infer", fail)
+    assert [each.status_code for each in quick.post_together(PREDICT, BODIES[:4])] == [500] * 4
+
+
+def test_a_reply_that_cannot_be_finished_costs_the_others_nothing(
+    quick: AppClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    finish, left = quick.front._turn._finish, [1]
+
+    def fail(*arguments: Any) -> Any:
+        if left:
+            left.pop()
+            raise ZeroDivisionError
+        return finish(*arguments)
+
+    monkeypatch.setattr(quick.front._turn, "_finish", fail)
+    requests = [Request("POST", PREDICT.encode(), {}, body=body.encode()) for body in BODIES[:4]]
+    _, *others = quick.begin_together(requests)
+    assert [quick.end(each).status_code for each in others] == [200] * 3
+    assert "could not be answered" in caplog.text
