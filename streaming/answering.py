@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence, Sized
 from dataclasses import dataclass
 from itertools import chain
@@ -28,6 +29,7 @@ class Answered:
         streams: the places of those that are answered in Arrow.
         rows: how many rows there were.
         sources: of them, by source.
+        took_s: seconds that answering took.
     """
 
     predictions: list[bytes | None]
@@ -35,6 +37,7 @@ class Answered:
     streams: frozenset[int] = frozenset()
     rows: int = 0
     sources: dict[Source, int]
+    took_s: float = 0.0
 
 
 def answer(records: Sequence[Record], release: Streamed, *, max_rows: int, late: str) -> Answered:
@@ -53,7 +56,7 @@ def answer(records: Sequence[Record], release: Streamed, *, max_rows: int, late:
         Unavailable: the model could not be asked; trying again may help.
         EngineBug: the model, or we, failed.
     """
-    predictor, batch = release.predictor, _Batch(records, release.rendering)
+    started, predictor, batch = time.perf_counter(), release.predictor, _Batch(records, release.rendering)
     unasked_ones = unasked(records)
     places = (
         [place for place in range(len(records)) if place not in unasked_ones] if unasked_ones else range(len(records))
@@ -62,7 +65,7 @@ def answer(records: Sequence[Record], release: Streamed, *, max_rows: int, late:
     batch.answer(asked, predictor.predict_rows, predictor.predict)
     if unasked_ones:
         batch.stand_in(unasked_ones, predictor, max_rows=max_rows, late=late)
-    return batch.answered()
+    return batch.answered(started)
 
 
 class _Batch:
@@ -126,8 +129,8 @@ class _Batch:
             for place, value in zip(places, values, strict=True):
                 self._predictions[place] = value
 
-    def answered(self) -> Answered:
-        """Return what came of all."""
+    def answered(self, started: float) -> Answered:
+        """Return what came of all since ``started`` on the clock of ``time.perf_counter``."""
         sources: dict[Source, int] = {}
         for answers in self._answers:
             for source, rows in answers.rows_by_source().items():
@@ -138,4 +141,5 @@ class _Batch:
             streams=frozenset(self._streams),
             rows=sum(map(len, self._answers)),
             sources=sources,
+            took_s=time.perf_counter() - started,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
@@ -20,6 +21,7 @@ class Batch:
         answering: their answers, which come from another thread.
         is_full: whether as many came as were asked for, so that others may wait.
         lost: the partitions that this member has lost since.
+        begun: ``time.perf_counter`` when its answers were asked for.
     """
 
     records: list[Record]
@@ -27,3 +29,4 @@ class Batch:
     answering: Future[Answered]
     is_full: bool
     lost: set[Partition] = field(default_factory=set)
+    begun: float = field(default_factory=time.perf_counter)

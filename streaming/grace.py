@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,24 @@ _log = logging.getLogger(__name__)
 # What aborting and leaving the group may take beyond --drain-s: milliseconds, where brokers answer. With more, an
 # orchestrator would kill what waits for those that do not.
 _LEAVE_S = 5.0
+# What a thread may take to end that has nothing left to do.
+_LAST_S = 1.0
+
+
+def exit_despite(name: str, code: int) -> int:
+    """Return the exit code, or end the process with it where a thread whose name begins so does not end.
+
+    Python would wait for it, and a model that computes cannot be stopped.
+    """
+    for thread in threading.enumerate():
+        if thread.name.startswith(name):
+            thread.join(_LAST_S)
+            if thread.is_alive():
+                logging.shutdown()
+                sys.stdout.flush()
+                sys.stderr.flush()
+                os._exit(code)
+    return code
 
 
 @contextmanager

@@ -31,6 +31,8 @@ _POLL_S = 0.25
 _PATIENCE_S = 1.0
 _FIRST_BACKOFF_S, _DOUBLINGS = 0.05, 7
 _LAG_S = 1.0
+# How its thread's name begins, which cannot be stopped while the model computes.
+ANSWERING = "answering"
 _REQUEST = "foretable-request"
 _partition, _offset, _timestamp_ms = attrgetter("partition"), attrgetter("offset"), attrgetter("timestamp_ms")
 _key, _headers = attrgetter("key"), attrgetter("headers")
@@ -72,7 +74,7 @@ class Loop:
         )
         client.partitions_of(config.requests)
         client.subscribe(config.requests, self._lose)
-        self._thread = ThreadPoolExecutor(1, "answering")
+        self._thread = ThreadPoolExecutor(1, ANSWERING)
         self._lost_now: set[Partition] = set()  # in the poll under way
         self._batch: Batch | None = None  # that is answered and committed now
         self._ahead: Batch | None = None  # the next, where it was polled already
@@ -85,12 +87,6 @@ class Loop:
         self._lag_due = 0.0
         self.trouble = ""
         self._stop = threading.Event()
-        self._answering: Future[Answered] | None = None  # the last that was asked for
-
-    @property
-    def busy(self) -> bool:
-        """Whether a batch is still computed that nobody waits for any more; its thread cannot be stopped."""
-        return self._answering is not None and not self._answering.done()
 
     def run(self, stop: threading.Event) -> None:
         """Answer until told to stop; the transaction under way is finished, or given up after ``--drain-s``.
@@ -128,10 +124,11 @@ class Loop:
         if batch is None:
             self._tell_lag()
             return 0
-        records, started = batch.records, time.perf_counter()
+        records = batch.records
         answered = self._answered(batch)
         if batch.is_full:
             self._ahead = self._next_batch(0.0)
+        started = time.perf_counter()
         outgoing = self._outgoing(batch, answered)
         last = dict(zip(map(_partition, records), map(_offset, records), strict=True))
         offsets = {partition: offset + 1 for partition, offset in last.items() if partition not in batch.lost}
@@ -140,13 +137,14 @@ class Loop:
         try:
             self._client.begin()
             self._client.send(*outgoing)
-            worked_s = time.perf_counter() - started
+            sent = time.perf_counter()
             self._client.commit(offsets)
         except TooLarge as error:
             self._look_for_oversized(records, error)
             return 0
-        self._done(batch, answered, worked_s, time.perf_counter() - started)
-        return len(records)
+        work_s = answered.took_s + sent - started
+        self._done(batch, answered, work_s=work_s, commit_s=time.perf_counter() - sent)
+        return len(outgoing)
 
     def _next_batch(self, timeout_s: float = _POLL_S) -> Batch | None:
         """Return requests that are being answered, or None where there are none within the time."""
@@ -162,8 +160,8 @@ class Loop:
 
     def _begun(self, records: list[Record], release: Streamed, *, is_full: bool = False) -> Batch:
         config = self._config
-        self._answering = self._thread.submit(answer, records, release, max_rows=config.max_rows, late=config.late)
-        return Batch(records, release, self._answering, is_full)
+        answering = self._thread.submit(answer, records, release, max_rows=config.max_rows, late=config.late)
+        return Batch(records, release, answering, is_full)
 
     def _poll(self, timeout_s: float, most: int, earlier: list[Record]) -> list[Record]:
         """Return what was polled earlier and what comes now, without what was lost between.
@@ -251,19 +249,22 @@ class Loop:
             _log.warning("%s: %s", origin_json(records[0]).decode(), error)
         self._halved = max(len(records) // 2, 1)
 
-    def _done(self, batch: Batch, answered: Answered, work_s: float, whole_s: float) -> None:
-        metrics, records = self._metrics, batch.records
+    def _done(self, batch: Batch, answered: Answered, *, work_s: float, commit_s: float) -> None:
+        metrics, records = self._metrics, [r for r in batch.records if r.partition not in batch.lost]
         self._failures, self._tries, self._halved = 0, 0, 0
         self._oversized.clear()
-        self._pace.measured(records=len(records), rows=answered.rows, work_s=work_s, whole_s=whole_s)
+        self._pace.measured(records=len(batch.records), rows=answered.rows, work_s=work_s, whole_s=work_s + commit_s)
         metrics.records.inc(len(records))
         for source, rows in answered.sources.items():
             metrics.rows.labels(source.text).inc(rows)
-        for refused in answered.refused.values():
+        for place, refused in answered.refused.items():
+            if batch.records[place].partition in batch.lost:
+                continue
             metrics.dead_letters.labels(refused.disposition, refused.error.cause).inc()
         metrics.transactions.labels("committed").inc()
         metrics.batch.observe(len(records))
         metrics.work_s.observe(work_s)
+        whole_s = time.perf_counter() - batch.begun
         metrics.transaction_s.observe(whole_s)
         metrics.release.set(batch.release.release)
         oldest_ms = min(map(_timestamp_ms, records))
@@ -276,7 +277,7 @@ class Loop:
         self._lag_due = time.monotonic() + _LAG_S
         lag = self._client.lag()
         waiting = sum(max(end - position, 0) for position, end in lag.values())
-        waiting += len(self._ahead.records) if self._ahead else 0
+        waiting += len(self._held) + (len(self._ahead.records) if self._ahead else 0)
         metrics = self._metrics
         rows = waiting * (self._pace.rows_a_record or 1)  # nothing is known before the first
         metrics.lag_records.set(waiting)
@@ -329,5 +330,7 @@ def _joined(parts: Sequence[Answered]) -> Answered:
     refused = {place: part.refused[0] for place, part in enumerate(parts) if part.refused}
     sources = {s: sum(part.sources.get(s, 0) for part in parts) for part in parts for s in part.sources}
     streams = frozenset(place for place, part in enumerate(parts) if part.streams)
-    rows = sum(part.rows for part in parts)
-    return Answered(predictions=predictions, refused=refused, streams=streams, rows=rows, sources=sources)
+    rows, took_s = sum(part.rows for part in parts), sum(part.took_s for part in parts)
+    return Answered(
+        predictions=predictions, refused=refused, streams=streams, rows=rows, sources=sources, took_s=took_s
+    )

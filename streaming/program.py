@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import logging
-import os
 import signal
 import threading
 from collections.abc import Sequence
@@ -16,8 +15,8 @@ from engine.registry import Registry
 from engine.scrubber import Scrubber
 from streaming.clients.client import open_client
 from streaming.config import PROGRAM, StreamConfig, parse_config
-from streaming.grace import ending_in_time
-from streaming.loop import Loop
+from streaming.grace import ending_in_time, exit_despite
+from streaming.loop import ANSWERING, Loop
 from streaming.membership import client_settings, join
 from streaming.metrics import StreamMetrics
 from streaming.monitor import Monitor
@@ -31,7 +30,7 @@ _GARBAGE_OBJECTS = 100_000
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Answer until SIGTERM; return the exit code."""
-    return run_configured(PROGRAM, parse_config, stream, check, argv)
+    return exit_despite(ANSWERING, run_configured(PROGRAM, parse_config, stream, check, argv))
 
 
 def stream(config: StreamConfig) -> int:
@@ -68,9 +67,6 @@ def stream(config: StreamConfig) -> int:
                 flush=True,
             )
             loop.run(stop)
-    if loop.busy:
-        logging.shutdown()
-        os._exit(0)  # Python would wait for the thread
     return 0
 
 

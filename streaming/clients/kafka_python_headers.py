@@ -30,11 +30,8 @@ def _read(batch: Any) -> Any:
     try:
         return _strict_read(batch)
     except UnicodeDecodeError:
-        strict, batch._buffer = batch._buffer, _Lenient(batch._buffer)
-        try:
-            return _strict_read(batch)
-        finally:
-            batch._buffer = strict
+        batch._buffer = _Lenient(batch._buffer)  # to its end: a copy for each such record would take long
+        return _strict_read(batch)
 
 
 def mend_header_names() -> None:
