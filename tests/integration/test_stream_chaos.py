@@ -47,7 +47,6 @@ class Chaos:
 
     def __init__(self, kafka: Kafka, members: Members, seed: int) -> None:
         self._kafka, self._members, self._random = kafka, members, random.Random(seed)
-        self._brokers_down = 0
 
     def phase(self, kills: int) -> list[Callable[[], str]]:
         """Return what to break, in random order."""
@@ -85,18 +84,16 @@ class Chaos:
         return "added c and removed it"
 
     def stop_broker(self) -> str:
-        """Kill the broker, or restart it as an operator would, in turns."""
-        self._brokers_down += 1
-        if self._brokers_down % 2:
-            with self._kafka.without_broker():
-                self._wait_randomly(JITTER_S)
-            did = "killed the broker"
-        else:
-            self._kafka.restart()
-            did = "restarted the broker"
+        """Kill the broker, and start it again.
+
+        It is not stopped as an operator would: a broker that is its own controller and hands its partitions to nobody
+        may count a transaction's markers as written then (as of Kafka 4.3.1), and its offsets stay undecided for ever.
+        """
+        with self._kafka.without_broker():
+            self._wait_randomly(JITTER_S)
         # A broker that was killed may know a static member only as it was before its restart, and fences the new one.
         wait_until(lambda: self._goes_on("a") and self._goes_on("b"), what="both commit again", timeout_s=90)
-        return did
+        return "killed the broker"
 
     def _goes_on(self, name: str) -> bool:
         """Whether a member commits; it is started again where it has ended by itself."""
