@@ -33,6 +33,9 @@ HEADLINES = (
     "10,000 rows of JSON by the model, rate beside Flask with a row loop",
     "release change under full load: requests failed",
     "overload: p99 of what is answered, beside that at capacity",
+    "stream of small JSON, exactly once, kafka-python, rate beside a bare loop",
+    "stream of small JSON, exactly once, confluent, rate beside a bare loop that answers",
+    "stream of small JSON, exactly once, confluent, rate beside Quix Streams",
 )
 
 
