@@ -12,13 +12,14 @@ from engine.label import LabelRecord
 from engine.loading import golden_rows, load_warm
 from engine.predictor import Predictor
 from engine.registry import ModelRegistry
+from engine.runtime import FEW_ROWS
 from online.config import ServeConfig
 from online.open_inference.response import InferRenderer
 from online.responses import Renderer
 
 # What a model may take that is asked on the event loop's thread: lookups wait so long. Handing a request to a thread
-# and back takes some 0.1 ms. ``_FEW`` rows fill the second of the runtime's shapes.
-_QUICK_ROW_S, _QUICK_ROWS_S, _FEW, _TRIES = 0.1e-3, 0.5e-3, 32, 3
+# and back takes some 0.1 ms.
+_QUICK_ROW_S, _QUICK_ROWS_S, _TRIES = 0.1e-3, 0.5e-3, 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +71,7 @@ def load(
 def is_quick(predictor: Predictor) -> bool:
     """Measure whether the model answers a row, and a few rows, in next to no time."""
     row = golden_rows(predictor)[0]
-    few = predictor.space.encode_rows([row] * _FEW).inputs
+    few = predictor.space.encode_rows([row] * FEW_ROWS).inputs
     return all(
         min(_seconds(partial(predictor.infer, inputs)) for _ in range(_TRIES)) <= limit_s
         for inputs, limit_s in ((predictor.space.encode_row(row), _QUICK_ROW_S), (few, _QUICK_ROWS_S))

@@ -19,6 +19,7 @@ from bench.rates import interleaved, ratio
 from bench.server_process import ServerProcess
 from bench.timing import seconds
 from engine.errors import EngineBug
+from engine.wire.arrow_stream import write_arrow
 from engine.wire.media_types import ARROW_STREAM
 
 BULK_ROWS = 10_000
@@ -95,14 +96,11 @@ def _repeating(
 
 def _arrow(command: str, ours: http.client.HTTPConnection, rows: Sequence[Row], model: str, *, repeats: int) -> Result:
     table = pa.Table.from_pylist(list(rows))
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table)
     request = Request(
         predict_path(model),
         "POST",
         (("Content-Type", ARROW_STREAM), ("Accept", ARROW_STREAM)),
-        sink.getvalue().to_pybytes(),
+        write_arrow(table),
     )
     _answered(ours, request)
     server_s = median(_server_s(ours, request) for _ in range(10 * repeats))

@@ -13,6 +13,7 @@ from bench.rates import interleaved
 from bench.stream_broker import Broker
 from bench.stream_process import CLIENTS
 from bench.stream_sides import Backlog, Ours
+from engine.wire.arrow_stream import write_arrow
 
 ROWS = 1_000
 # More than the fastest does while it is measured: some 50 kB each.
@@ -23,7 +24,7 @@ _GOAL = 1_000_000
 def measure(command: str, served: Served, broker: Broker, *, repeats: int, seconds: float) -> list[Result]:
     """Measure both clients in turn. The columns are plain texts, as they come from Parquet or pandas."""
     table = pa.Table.from_pylist(served.rows)
-    values = [_stream(table.slice(start, ROWS)) for start in range(0, len(table), ROWS)]
+    values = [write_arrow(table.slice(start, ROWS)) for start in range(0, len(table), ROWS)]
     with broker.topic("arrow") as requests:
         broker.fill(requests, values, _RECORDS)
         backlog = Backlog(broker, requests, _RECORDS)
@@ -47,11 +48,3 @@ def measure(command: str, served: Served, broker: Broker, *, repeats: int, secon
 
 def _rate(served: Served, client: str, backlog: Backlog, seconds: float) -> float:
     return Ours(served.registry, client).measure(backlog, seconds)[0]
-
-
-def _stream(table: pa.Table) -> bytes:
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table)
-    written: bytes = sink.getvalue().to_pybytes()
-    return written

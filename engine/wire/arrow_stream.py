@@ -93,6 +93,15 @@ def _table_in(table: Table, field: int) -> Table:
     return Table(table.Bytes, table.Indirect(table.Pos + table.Offset(field)))
 
 
+def write_arrow(table: pa.Table) -> bytes:
+    """Return a table as a stream, not compressed."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    written: bytes = sink.getvalue().to_pybytes()
+    return written
+
+
 def render_arrow(answers: Answers, outputs: OutputSchema, release: int) -> bytes:
     """Return a stream of one batch: a column an output, ``source``, ``release``, and ``fault`` where a row has none."""
     schema = answer_schema(outputs).append(pa.field("fault", FAULT))

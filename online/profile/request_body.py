@@ -9,6 +9,7 @@ import orjson
 import pyarrow as pa
 
 from engine.space import FeatureSpace
+from engine.wire.arrow_stream import write_arrow
 from engine.wire.media_types import ARROW_STREAM
 from online.profile.random_rows import Columns, random_columns
 
@@ -30,11 +31,7 @@ def json_body(columns: Columns) -> bytes:
 def arrow_body(columns: Columns) -> bytes:
     """Return an Arrow stream of one batch, not compressed."""
     table = pa.table({name: _arrow(column) for name, column in columns.items()})
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table)
-    content: bytes = sink.getvalue().to_pybytes()
-    return content
+    return write_arrow(table)
 
 
 FORMS: dict[str, Callable[[Columns], bytes]] = {"json": json_body, "arrow": arrow_body}

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from engine.errors import BadSettings, InvalidInput
+from engine.wire.arrow_stream import write_arrow
 from engine.wire.json_document import kind_of, parse_json
 
 STANDARD_INPUT = "-"
@@ -81,7 +82,7 @@ class Reader:
             except pa.ArrowException as error:
                 message = f"{self._source}, lines {number} to {batch[-1][0]}: must be columns of one type each; {error}"
                 raise InvalidInput(message) from error
-            return Asked(_stream(table), len(batch), key)
+            return Asked(write_arrow(table), len(batch), key)
         # The lines as they are: read and written again, a number could become another.
         value = text if self._rows == 1 else b"[" + b",".join(line for _, line, _ in batch) + b"]"
         return Asked(value, len(batch), key)
@@ -91,7 +92,7 @@ class Reader:
             with pq.ParquetFile(self._source) as file:
                 for place, batch in enumerate(file.iter_batches(self._rows)):
                     key = self._key_of(batch.slice(0, 1).to_pylist()[0], f"{self._source}, request {place}")
-                    yield Asked(_stream(pa.Table.from_batches([batch])), batch.num_rows, key)
+                    yield Asked(write_arrow(pa.Table.from_batches([batch])), batch.num_rows, key)
         except (OSError, pa.ArrowException) as error:
             message = f"--input must be a Parquet file that can be read; got {self._source!r}: {error}"
             raise BadSettings(message) from error
@@ -120,11 +121,3 @@ def _opened(source: str) -> Iterator[IO[bytes]]:
         raise BadSettings(message) from error
     with file:
         yield file
-
-
-def _stream(table: pa.Table) -> bytes:
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table)
-    written: bytes = sink.getvalue().to_pybytes()
-    return written
